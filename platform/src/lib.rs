@@ -1,0 +1,1 @@
+//! sans3-platform
