@@ -1,1 +1,16 @@
-//! (in the making)
+//! The session: it owns transfers and all that they share, and tells a driver what to do next.
+
+mod config;
+mod credentials;
+mod machine;
+mod notice;
+mod step;
+
+pub use config::{SessionConfig, Timeouts};
+pub(crate) use credentials::CredentialState;
+pub use credentials::CredentialSource;
+pub use machine::{Handle, Session};
+pub(crate) use machine::Shared;
+pub(crate) use notice::Notices;
+pub use notice::{Notice, Reaction};
+pub use step::{Accepted, Blocked, Input, Machine, Step};

@@ -1,0 +1,219 @@
+use core::ops::Range;
+
+use http::StatusCode;
+
+use super::outcome::{Failure, ReadReport, Version};
+use crate::checksum::{Algorithm, Checksum, Hasher};
+use crate::error::{Rule, Violation};
+use crate::etag::ETag;
+use crate::operation::{GetObject, GetObjectHead};
+use crate::range::ByteRange;
+
+/// What a GetObject asks for, and what its answer must be like.
+#[derive(Clone, Debug)]
+pub(crate) struct Read {
+    /// The request; without a range it asks for the whole object.
+    pub(crate) get: GetObject,
+    /// The version that the answer must be of, once one is known.
+    pub(crate) pinned: Option<Pinned>,
+    /// What to compute over the bytes.
+    pub(crate) algorithms: Vec<Algorithm>,
+    /// Whether the bytes are placed, or only checked.
+    pub(crate) place: bool,
+    /// Bytes at the front of a whole object that were delivered before.
+    pub(crate) skip: Option<Skip>,
+}
+
+/// The version that all answers must be of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Pinned {
+    pub(crate) etag: Option<ETag>,
+    pub(crate) total: u64,
+}
+
+/// A prefix that came by an earlier answer and is out of reach: this answer must begin the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Skip {
+    pub(crate) len: u64,
+    pub(crate) checksums: Vec<Checksum>,
+}
+
+impl Read {
+    /// Judges an answer by what its head says of the bytes that follow: the object's bytes
+    /// `Range`, of that version.
+    pub(super) fn judge(&self, head: &GetObjectHead) -> Result<(Range<u64>, Version), Failure> {
+        let (span, total) = match (&head.content_range, self.get.range) {
+            (Some(range), Some(want)) => {
+                let due = want.end().min(range.total);
+                if range.start != want.start() || range.end != due {
+                    let expected = format!("bytes {}-{}", want.start(), due.saturating_sub(1));
+                    let seen = format!("bytes {}-{}", range.start, range.end.saturating_sub(1));
+                    return Err(broken(Rule::ContentRange, expected, seen));
+                }
+                (range.start..range.end, range.total)
+            }
+            (Some(range), None) => {
+                if range.start != 0 || range.end != range.total {
+                    let seen = format!("bytes {}-{}", range.start, range.end.saturating_sub(1));
+                    return Err(broken(Rule::ContentRange, "the whole object".into(), seen));
+                }
+                (0..range.total, range.total)
+            }
+            (None, want) => {
+                if head.status == StatusCode::PARTIAL_CONTENT {
+                    let expected = "a Content-Range on a partial answer".into();
+                    return Err(broken(Rule::ContentRange, expected, "none".into()));
+                }
+                let total = self.whole_length(head)?;
+                // The whole object instead of a range is good only if it is that range.
+                if want.is_some_and(|want| want.start() != 0 || want.end() < total) {
+                    return Err(Failure::RangeIgnored);
+                }
+                (0..total, total)
+            }
+        };
+        if let Some(length) = head.content_length.filter(|&len| len != span.end - span.start) {
+            let expected = format!("{} bytes, as Content-Range says", span.end - span.start);
+            return Err(broken(Rule::ContentLength, expected, format!("{length}")));
+        }
+        self.check_version(head.etag.as_ref(), total)?;
+        let version = Version {
+            etag: head.etag.clone(),
+            total,
+            declared: head.declared.clone(),
+            last_modified: head.last_modified,
+        };
+        Ok((span, version))
+    }
+
+    fn whole_length(&self, head: &GetObjectHead) -> Result<u64, Failure> {
+        let pinned = self.pinned.as_ref().map(|pinned| pinned.total);
+        head.content_length.or(pinned).ok_or_else(|| {
+            broken(Rule::ContentLength, "a Content-Length".into(), "none".into())
+        })
+    }
+
+    fn check_version(&self, etag: Option<&ETag>, total: u64) -> Result<(), Failure> {
+        let Some(pinned) = &self.pinned else { return Ok(()) };
+        let same_tag = pinned.etag.as_ref().is_none_or(|expected| etag == Some(expected));
+        if same_tag && pinned.total == total {
+            return Ok(());
+        }
+        let describe = |etag: Option<&ETag>, total: u64| match etag {
+            Some(etag) => format!("ETag {etag} and {total} bytes"),
+            None => format!("no ETag and {total} bytes"),
+        };
+        Err(Failure::Changed {
+            expected: describe(pinned.etag.as_ref(), pinned.total),
+            seen: describe(etag, total),
+        })
+    }
+}
+
+/// The bytes of an object as they come in.
+#[derive(Debug)]
+pub(super) struct ObjectBody {
+    version: Version,
+    start: u64,
+    at: u64,
+    end: u64,
+    place: bool,
+    hashers: Vec<Hasher>,
+    skip: Option<Skip>,
+    /// The checksum that this very body must have.
+    due: Option<Checksum>,
+}
+
+impl ObjectBody {
+    pub(super) fn new(read: &Read, span: Range<u64>, version: Version) -> Self {
+        let whole = read.get.range.is_none();
+        let due = if whole { version.declared.best() } else { None };
+        let mut algorithms = read.algorithms.clone();
+        algorithms.extend(due.map(|due| due.algorithm));
+        algorithms.sort_unstable();
+        algorithms.dedup();
+        Self {
+            version,
+            start: span.start,
+            at: span.start,
+            end: span.end,
+            place: read.place,
+            hashers: algorithms.into_iter().map(Hasher::new).collect(),
+            skip: read.skip.clone().filter(|skip| skip.len > 0),
+            due,
+        }
+    }
+
+    /// Takes a chunk; the result is where it belongs: an offset of the object, and the piece of
+    /// the chunk that goes there. `None` where nothing is to be placed.
+    pub(super) fn admit(&mut self, chunk: &[u8]) -> Result<Option<(u64, Range<usize>)>, Failure> {
+        let len = chunk.len() as u64;
+        if len > self.end - self.at {
+            let expected = format!("a body of {} bytes", self.end - self.start);
+            let seen = "more".into();
+            return Err(broken(Rule::BodyLength, expected, seen));
+        }
+        let at = self.at;
+        let skipped = self.skip_into(chunk)?;
+        self.hash(&chunk[skipped..]);
+        self.at = at + len;
+        let placed = self.place && skipped < chunk.len();
+        Ok(placed.then(|| (at + skipped as u64, skipped..chunk.len())))
+    }
+
+    /// Whether all bytes came, and are what the answer's head declared.
+    pub(super) fn end(&self) -> Result<(), Failure> {
+        if self.at != self.end {
+            let expected = format!("a body of {} bytes", self.end - self.start);
+            return Err(broken(Rule::BodyLength, expected, format!("{}", self.at - self.start)));
+        }
+        let Some(due) = self.due else { return Ok(()) };
+        let seen = self.checksums().into_iter().find(|sum| sum.algorithm == due.algorithm);
+        match seen {
+            Some(seen) if seen == due => Ok(()),
+            Some(seen) => Err(broken(Rule::Checksum, due.to_string(), seen.to_string())),
+            None => Err(broken(Rule::Checksum, due.to_string(), "none".into())),
+        }
+    }
+
+    pub(super) fn report(&self) -> ReadReport {
+        ReadReport {
+            version: self.version.clone(),
+            range: ByteRange::new(self.start, self.at),
+            checksums: self.checksums(),
+        }
+    }
+
+    fn checksums(&self) -> Vec<Checksum> {
+        self.hashers.iter().map(|hasher| hasher.clone().finish()).collect()
+    }
+
+    fn hash(&mut self, bytes: &[u8]) {
+        self.hashers.iter_mut().for_each(|hasher| hasher.update(bytes));
+    }
+
+    /// Hashes the piece of `chunk` that was delivered before, and returns its length. At the end
+    /// of that prefix its checksums must be those of the earlier answer's.
+    fn skip_into(&mut self, chunk: &[u8]) -> Result<usize, Failure> {
+        let Some(skip) = self.skip.take() else { return Ok(0) };
+        let left = skip.len.saturating_sub(self.at);
+        let Some(piece) = usize::try_from(left).ok().and_then(|left| chunk.get(..left)) else {
+            self.hash(chunk);
+            self.skip = Some(skip);
+            return Ok(chunk.len());
+        };
+        self.hash(piece);
+        let now = self.checksums();
+        if skip.checksums.iter().all(|due| now.contains(due)) {
+            return Ok(piece.len());
+        }
+        Err(Failure::Changed {
+            expected: format!("the first {} bytes as they came before", skip.len),
+            seen: "other bytes".into(),
+        })
+    }
+}
+
+pub(super) fn broken(rule: Rule, expected: String, seen: String) -> Failure {
+    Failure::Broken(Violation::new(rule, expected, seen))
+}

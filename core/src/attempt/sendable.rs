@@ -1,0 +1,187 @@
+use bytes::Bytes;
+use http::{HeaderValue, Method, header};
+
+use super::outcome::{Failure, Outcome, Sent};
+use super::receiving::Receiving;
+use super::{AttemptId, BodyCheck, Context, Exchange};
+use crate::checksum::{Algorithm, Checksum};
+use crate::error::{SourceError, SpecError, TransportErrorKind};
+use crate::operation::OperationKind;
+use crate::request::Unsigned;
+use crate::sign::PayloadHash;
+use crate::time::UnixTime;
+
+/// An attempt that can be sent.
+#[derive(Debug)]
+#[must_use = "an attempt must end in an outcome"]
+pub struct Sendable {
+    pub(super) id: AttemptId,
+    pub(super) context: Context,
+    pub(super) exchange: Exchange,
+    /// The payload's checksum, where the body comes from the source.
+    pub(super) checksum: Option<Checksum>,
+    pub(super) signed_at: Option<UnixTime>,
+}
+
+/// Where the body of a request comes from.
+#[derive(Debug)]
+pub enum BodySource {
+    /// There is none.
+    Empty,
+    /// It is here.
+    Inline(Bytes),
+    /// It is in the transfer's source.
+    Source {
+        /// Where it begins.
+        offset: u64,
+        /// How long it is: also the request's `Content-Length`.
+        len: u64,
+        /// For an adapter that reads the source a second time: checks that it is unchanged.
+        check: BodyCheck,
+    },
+}
+
+impl Sendable {
+    pub(super) const fn new(
+        id: AttemptId,
+        context: Context,
+        exchange: Exchange,
+        checksum: Option<Checksum>,
+    ) -> Self {
+        Self { id, context, exchange, checksum, signed_at: None }
+    }
+
+    /// Its name.
+    pub const fn id(&self) -> AttemptId {
+        self.id
+    }
+
+    /// The request, signed for the wall time `wall`. An adapter calls this when it is about to
+    /// send: S3 refuses a signature that is older than 15 minutes.
+    ///
+    /// The target is the URI's path and query exactly as they stand: parsing and joining it again
+    /// would change keys such as `a/../b`.
+    ///
+    /// # Errors
+    /// The outcome, where the request can't be signed, for example because of a header that
+    /// callers may not set.
+    pub fn request(&mut self, wall: UnixTime) -> Result<http::Request<BodySource>, Outcome> {
+        let (mut unsigned, body, hash) = self.describe();
+        let headers = &mut unsigned.headers;
+        headers.insert(header::USER_AGENT, self.context.user_agent.clone());
+        let len = match &body {
+            BodySource::Empty => 0,
+            BodySource::Inline(bytes) => bytes.len() as u64,
+            BodySource::Source { len, .. } => *len,
+        };
+        // A length of zero upsets some servers on GET and is asked for by all on PUT and POST
+        // (https://github.com/awslabs/mountpoint-s3/issues/1381).
+        if len > 0 || unsigned.method == Method::PUT || unsigned.method == Method::POST {
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(len));
+        }
+        self.signed_at = Some(wall);
+        match self.context.signer.sign(&unsigned, &hash, wall.offset(self.context.skew)) {
+            Ok(request) => Ok(request.map(|()| body)),
+            Err(error) => Err(self.fail(Failure::Spec(error))),
+        }
+    }
+
+    /// The answer's head has come, interim (1xx) ones left out; `sent` tells how much of the
+    /// request had left by then.
+    ///
+    /// # Errors
+    /// The outcome, where the head alone decides: the body must not be read, and the connection
+    /// must be closed.
+    pub fn on_head(self, head: &http::response::Parts, sent: Sent) -> Result<Receiving, Outcome> {
+        Receiving::new(self, head, sent)
+    }
+
+    /// The exchange broke before the answer's head was complete. `detail` is for people.
+    pub fn on_transport_error(
+        self,
+        kind: TransportErrorKind,
+        sent: Sent,
+        detail: impl Into<String>,
+    ) -> Outcome {
+        self.fail(Failure::Transport { kind, detail: detail.into(), sent })
+    }
+
+    /// The source could not be read while the body was sent, or had changed.
+    pub fn on_source_error(self, error: SourceError) -> Outcome {
+        self.fail(Failure::Source(error))
+    }
+
+    pub(super) fn kind(&self) -> OperationKind {
+        match &self.exchange {
+            Exchange::Call(operation) | Exchange::Write(operation, _) => operation.kind(),
+            Exchange::Read(_) => OperationKind::GetObject,
+        }
+    }
+
+    /// The part of the source that the request carries, and its digest.
+    pub(super) fn payload(&self) -> Option<(u64, u64, Checksum)> {
+        match (&self.exchange, self.checksum) {
+            (Exchange::Write(_, payload), Some(checksum)) => {
+                Some((payload.offset, payload.len, checksum))
+            }
+            _ => None,
+        }
+    }
+
+    fn fail(&self, failure: Failure) -> Outcome {
+        Outcome {
+            signed_at: self.signed_at,
+            payload: self.payload(),
+            ..Outcome::failed(self.id, &self.context, failure)
+        }
+    }
+
+    fn describe(&self) -> (Unsigned, BodySource, PayloadHash) {
+        let endpoint = &self.context.endpoint;
+        match &self.exchange {
+            Exchange::Call(operation) => {
+                let unsigned = operation.request(endpoint);
+                let payload = operation.payload();
+                let hash = PayloadHash::of(&payload);
+                let body = if payload.is_empty() {
+                    BodySource::Empty
+                } else {
+                    BodySource::Inline(payload)
+                };
+                (unsigned, body, hash)
+            }
+            Exchange::Read(read) => {
+                let unsigned = read.get.request(endpoint);
+                (unsigned, BodySource::Empty, PayloadHash::EMPTY)
+            }
+            Exchange::Write(operation, payload) => {
+                let mut unsigned = operation.request(endpoint);
+                let Some(checksum) = self.checksum else {
+                    // Hashing always comes first; an unhashed payload is sent unproved, not lost.
+                    return (unsigned, BodySource::Empty, PayloadHash::Unsigned);
+                };
+                let header = checksum.algorithm.header();
+                unsigned.headers.insert(header, checksum.header_value());
+                let check = BodyCheck::new(payload, checksum);
+                let body = BodySource::Source { offset: payload.offset, len: payload.len, check };
+                (unsigned, body, payload_hash(&checksum))
+            }
+        }
+    }
+}
+
+/// A SHA-256 that the caller asked for also signs the payload; otherwise the checksum header, which
+/// is signed, stands for the bytes.
+fn payload_hash(checksum: &Checksum) -> PayloadHash {
+    let sha256 = (checksum.algorithm == Algorithm::Sha256)
+        .then(|| checksum.digest.as_bytes().try_into().ok())
+        .flatten();
+    sha256.map_or(PayloadHash::Unsigned, PayloadHash::Sha256)
+}
+
+/// Turns the error of a specification into what an attempt reports.
+impl From<SpecError> for Failure {
+    fn from(error: SpecError) -> Self {
+        Self::Spec(error)
+    }
+}

@@ -1,0 +1,131 @@
+use core::num::{NonZeroU16, NonZeroU32};
+use core::time::Duration;
+use std::sync::Arc;
+
+use http::HeaderValue;
+
+use super::CredentialSource;
+use crate::attempt::{Deadlines, StallPolicy};
+use crate::endpoint::Endpoint;
+use crate::part::Limits;
+use crate::retry::RetryPolicy;
+
+/// What a session is made with: every bound that it keeps.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SessionConfig {
+    /// Where requests go.
+    pub endpoint: Arc<Endpoint>,
+    /// How they are signed.
+    pub credentials: CredentialSource,
+    /// The most exchanges at once.
+    pub concurrency: NonZeroU16,
+    /// The most bytes of payload in memory at once, over all transfers: read and write buffers,
+    /// bytes that wait for their turn in an in-order download, parts of a pull source. Where it is
+    /// too small for the concurrency, concurrency falls; see [`SessionConfig::slots`].
+    ///
+    /// One part of each pull source is let in beyond it, so that transfers which feed each other
+    /// can't wait for one another for ever.
+    pub memory: u64,
+    /// What one exchange needs of it to move bytes at all: the adapter's buffer.
+    pub exchange_memory: u64,
+    /// How failures are retried.
+    pub retry: RetryPolicy,
+    /// The most attempts at one range or part. Higher than for calls, because each attempt at a
+    /// range keeps what came before it; all share the retry budget.
+    pub part_attempts: NonZeroU32,
+    /// Tokens of the retry budget that all transfers share.
+    pub retry_budget: u32,
+    /// How long to wait for what.
+    pub timeouts: Timeouts,
+    /// S3's limits on parts and sizes.
+    pub limits: Limits,
+    /// The `User-Agent`.
+    pub user_agent: HeaderValue,
+}
+
+/// How long to wait, at most, before an exchange is given up and retried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Timeouts {
+    /// For a connection, TLS included.
+    pub connect: Duration,
+    /// For the head of an answer after the request is sent. CompleteMultipartUpload has its own.
+    pub head: Duration,
+    /// For the head of the answer to CompleteMultipartUpload, which the server may need minutes
+    /// for.
+    pub complete: Duration,
+    /// For the next byte of a body.
+    pub idle: Duration,
+    /// The time within which at least [`least_bytes`](Self::least_bytes) of a body must come.
+    pub stall_window: Duration,
+    /// Bytes that must come within [`stall_window`](Self::stall_window).
+    pub least_bytes: u64,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            head: Duration::from_secs(75),
+            complete: Duration::from_secs(300),
+            idle: Duration::from_secs(20),
+            stall_window: Duration::from_secs(30),
+            least_bytes: 4096,
+        }
+    }
+}
+
+impl SessionConfig {
+    /// The defaults: 16 exchanges at once, 256 MiB of memory, AWS's 2026 retry numbers.
+    pub fn new(endpoint: Endpoint, credentials: CredentialSource) -> Self {
+        const USER_AGENT: &str = concat!("sans3/", env!("CARGO_PKG_VERSION"));
+        Self {
+            endpoint: Arc::new(endpoint),
+            credentials,
+            concurrency: NonZeroU16::MIN.saturating_add(15),
+            memory: 256 << 20,
+            exchange_memory: 1 << 20,
+            retry: RetryPolicy::default(),
+            part_attempts: NonZeroU32::MIN.saturating_add(9),
+            retry_budget: 500,
+            timeouts: Timeouts::default(),
+            limits: Limits::default(),
+            user_agent: HeaderValue::from_static(USER_AGENT),
+        }
+    }
+
+    /// How many exchanges run at once: the concurrency, or less where memory is short.
+    pub fn slots(&self) -> u16 {
+        let by_memory = self.memory / self.exchange_memory.max(1);
+        let by_memory = u16::try_from(by_memory).unwrap_or(u16::MAX).max(1);
+        self.concurrency.get().min(by_memory)
+    }
+
+    /// The most bytes that an in-order download may hold: four times what is in flight, so that
+    /// one slow range does not stop the others, within three quarters of the memory, so that an
+    /// upload which is fed by it still finds room.
+    pub fn window(&self, part_size: u64) -> u64 {
+        let wanted = u64::from(self.slots()).saturating_mul(4).saturating_mul(part_size);
+        let buffers = u64::from(self.slots()).saturating_mul(self.exchange_memory);
+        wanted.min((self.memory / 4 * 3).saturating_sub(buffers.min(self.memory / 4)))
+    }
+
+    /// The largest part of a pull source: half of the memory, so that one part can be filled
+    /// while another is sent.
+    pub const fn largest_buffered_part(&self) -> u64 {
+        self.memory / 2
+    }
+
+    pub(crate) const fn deadlines(&self, head: Duration) -> Deadlines {
+        Deadlines { connect: self.timeouts.connect, head, idle: self.timeouts.idle }
+    }
+
+    pub(crate) const fn stall_policy(&self) -> StallPolicy {
+        StallPolicy {
+            idle: self.timeouts.idle,
+            window: self.timeouts.stall_window,
+            least: self.timeouts.least_bytes,
+        }
+    }
+}

@@ -1,0 +1,93 @@
+use std::sync::Arc;
+
+use crate::endpoint::Region;
+use crate::sign::{Credentials, Signer};
+
+/// Where a session has its credentials from.
+#[derive(Clone, Debug)]
+pub enum CredentialSource {
+    /// Requests are not signed.
+    Anonymous,
+    /// One set of credentials for good.
+    Static(Arc<Credentials>),
+    /// The driver provides them when asked, and again when they have expired.
+    Provided,
+}
+
+/// The credentials in force, and whether others are wanted.
+#[derive(Debug)]
+pub(crate) struct CredentialState {
+    region: Region,
+    signer: Option<Signer>,
+    renewable: bool,
+    generation: u32,
+    request: Request,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Request {
+    /// None are wanted.
+    No,
+    /// The driver is to be asked.
+    Due,
+    /// The driver was asked.
+    Asked,
+}
+
+impl CredentialState {
+    pub(crate) fn new(source: &CredentialSource, region: Region) -> Self {
+        let (signer, renewable) = match source {
+            CredentialSource::Anonymous => (Some(Signer::anonymous()), false),
+            CredentialSource::Static(credentials) => {
+                (Some(Signer::new(Arc::clone(credentials), region.clone())), false)
+            }
+            CredentialSource::Provided => (None, true),
+        };
+        let request = if renewable { Request::Due } else { Request::No };
+        Self { region, signer, renewable, generation: 0, request }
+    }
+
+    /// Counts the credentials, so that an expiry is blamed on the right ones.
+    pub(crate) const fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    /// The credentials in force have expired. False where there is no way to others.
+    pub(crate) const fn refresh(&mut self) -> bool {
+        if self.renewable && matches!(self.request, Request::No) {
+            self.request = Request::Due;
+        }
+        self.renewable
+    }
+
+    /// The signer in force; `None` while the driver is to provide credentials.
+    pub(crate) fn signer(&self) -> Option<Signer> {
+        if self.request == Request::No { self.signer.clone() } else { None }
+    }
+
+    /// Whether the driver is to be asked now; it is asked once.
+    pub(crate) fn take_request(&mut self) -> bool {
+        let due = self.request == Request::Due;
+        if due {
+            self.request = Request::Asked;
+        }
+        due
+    }
+
+    /// Whether an answer is awaited.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.request != Request::No
+    }
+
+    /// The driver provides credentials.
+    pub(crate) fn provide(&mut self, credentials: Credentials) {
+        self.signer = Some(Signer::new(Arc::new(credentials), self.region.clone()));
+        self.generation = self.generation.saturating_add(1);
+        self.request = Request::No;
+    }
+
+    /// The driver has none: it is asked again for the next request.
+    pub(crate) const fn decline(&mut self) {
+        self.request = Request::Due;
+    }
+}

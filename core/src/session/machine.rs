@@ -1,0 +1,502 @@
+use core::fmt;
+use core::marker::PhantomData;
+use core::num::NonZeroU16;
+use core::time::Duration;
+use std::any::Any;
+use std::collections::{BTreeMap, VecDeque};
+
+use super::{
+    Accepted, Blocked, CredentialState, Input, Machine, Notice, Notices, SessionConfig, Step,
+};
+use crate::attempt::{Attempt, AttemptId, Context, Exchange, Outcome, TransferId};
+use crate::error::{ApiMisuse, Cause, CredentialsError, TransferError, Unreachable};
+use crate::operation::OperationKind;
+use crate::progress::{Progress, RateMeter};
+use crate::retry::{ClockSkew, RetryBudget};
+use crate::rng::Rng;
+use crate::time::Instant;
+use crate::transfer::{Cx, Next, Start, Transfer, Work};
+
+/// How much longer than its deadlines an attempt may be silent before it counts as lost. An
+/// adapter's own timeouts end an exchange before this does.
+const LEASE_GRACE: Duration = Duration::from_secs(30);
+
+/// Transfers, and all that they share: retry budget, clock skew, credentials, memory, slots.
+///
+/// A session does nothing by itself: a driver polls it, carries out the steps and reports what
+/// came of them. It fits behind a lock or into a single task alike.
+#[derive(Debug)]
+pub struct Session {
+    shared: Shared,
+    transfers: BTreeMap<TransferId, Entry>,
+    in_flight: BTreeMap<u64, Flight>,
+    next_transfer: u64,
+    next_serial: u64,
+    /// The transfer that was served last: the next one comes first, so that none starves.
+    served: TransferId,
+    ended: VecDeque<TransferId>,
+}
+
+/// What the transfers of a session share.
+#[derive(Debug)]
+pub struct Shared {
+    pub(crate) config: SessionConfig,
+    pub(crate) budget: RetryBudget,
+    pub(crate) skew: ClockSkew,
+    pub(crate) rng: Rng,
+    pub(crate) credentials: CredentialState,
+    pub(crate) notices: Notices,
+    /// Bytes of payload that may still be held, beside the buffers of exchanges.
+    pub(crate) memory: MemoryAccount,
+    /// Retries so far, over all transfers.
+    pub(crate) retries: u64,
+}
+
+/// How much payload may be held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MemoryAccount {
+    free: u64,
+}
+
+impl MemoryAccount {
+    /// Takes `bytes`, or nothing.
+    pub(crate) const fn try_reserve(&mut self, bytes: u64) -> bool {
+        if self.free < bytes {
+            return false;
+        }
+        self.free -= bytes;
+        true
+    }
+
+    /// Takes up to `bytes`, and returns how many.
+    pub(crate) fn reserve_up_to(&mut self, bytes: u64) -> u64 {
+        let granted = bytes.min(self.free);
+        self.free -= granted;
+        granted
+    }
+
+    /// Gives back what was taken.
+    pub(crate) const fn release(&mut self, bytes: u64) {
+        self.free = self.free.saturating_add(bytes);
+    }
+}
+
+/// The receipt of a transfer: what its result is taken with.
+pub struct Handle<T> {
+    id: TransferId,
+    kind: PhantomData<fn() -> T>,
+}
+
+impl<T> Handle<T> {
+    /// The transfer's name in steps and inputs.
+    pub const fn id(&self) -> TransferId {
+        self.id
+    }
+}
+
+impl<T> fmt::Debug for Handle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Handle").field(&self.id).finish()
+    }
+}
+
+impl<T> Clone for Handle<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Handle<T> {}
+
+struct Entry {
+    work: Box<dyn Work>,
+    state: State,
+    attempts: u32,
+    retries: u32,
+    meter: RateMeter,
+    /// The most that was ever reported: progress never goes back.
+    high_water: u64,
+    since: Instant,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Running,
+    /// It has ended, and the driver was or will be told.
+    Ended,
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { state, attempts, retries, .. } = self;
+        write!(f, "Entry {{ {state:?}, attempts: {attempts}, retries: {retries} }}")
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Flight {
+    id: AttemptId,
+    lease: Duration,
+    expires: Instant,
+    aborting: bool,
+    bytes: u64,
+}
+
+impl Session {
+    /// A session without transfers. All its randomness (jitter, tokens) follows from `seed`.
+    pub fn new(config: SessionConfig, seed: u64) -> Self {
+        let region = config.endpoint.region().clone();
+        let buffers = u64::from(config.slots()).saturating_mul(config.exchange_memory);
+        Self {
+            shared: Shared {
+                budget: RetryBudget::new(config.retry_budget),
+                skew: ClockSkew::default(),
+                rng: Rng::new(seed),
+                credentials: CredentialState::new(&config.credentials, region),
+                notices: Notices::default(),
+                memory: MemoryAccount { free: config.memory.saturating_sub(buffers) },
+                retries: 0,
+                config,
+            },
+            transfers: BTreeMap::new(),
+            in_flight: BTreeMap::new(),
+            next_transfer: 0,
+            next_serial: 0,
+            served: TransferId(0),
+            ended: VecDeque::new(),
+        }
+    }
+
+    /// Adds a transfer, also while others are under way.
+    pub fn insert<T: Transfer>(&mut self, transfer: T, now: Instant) -> Handle<T> {
+        let id = TransferId(self.next_transfer);
+        self.next_transfer += 1;
+        let entry = Entry {
+            work: transfer.into_work(),
+            state: State::Running,
+            attempts: 0,
+            retries: 0,
+            meter: RateMeter::new(now),
+            high_water: 0,
+            since: now,
+        };
+        self.transfers.insert(id, entry);
+        Handle { id, kind: PhantomData }
+    }
+
+    /// Takes the result of a transfer that has [ended](Step::Ended).
+    ///
+    /// # Errors
+    /// Why the transfer failed, or [`ApiMisuse`] where it has not ended or was taken before.
+    pub fn take<T: Transfer>(&mut self, handle: Handle<T>) -> Result<T::Output, TransferError> {
+        let misuse = |text: &'static str| TransferError::new(ApiMisuse(text.into()));
+        match self.transfers.get(&handle.id) {
+            Some(entry) if entry.state == State::Ended => {}
+            Some(_) => return Err(misuse("the result of a transfer that has not ended was taken")),
+            None => return Err(misuse("the result of a transfer was taken twice")),
+        }
+        let Some(entry) = self.transfers.remove(&handle.id) else {
+            return Err(misuse("the result of a transfer was taken twice"));
+        };
+        self.ended.retain(|id| *id != handle.id);
+        let attempts = entry.attempts;
+        let output: Box<dyn Any> = entry
+            .work
+            .into_result()
+            .map_err(|error| TransferError { attempts, ..error })?;
+        output
+            .downcast::<T::Output>()
+            .map(|output| *output)
+            .map_err(|_| TransferError::new(Unreachable("a result of another type")))
+    }
+
+    /// How far a transfer is; `None` where its result was taken.
+    pub fn progress(&self, transfer: TransferId, now: Instant) -> Option<Progress> {
+        let entry = self.transfers.get(&transfer)?;
+        let counters = entry.work.counters();
+        let flights = self.flights_of(transfer);
+        let bytes = self.bytes_of(transfer, entry);
+        Some(Progress {
+            bytes,
+            total: counters.total,
+            parts: counters.parts,
+            parts_total: counters.parts_total,
+            attempts: entry.attempts,
+            retries: entry.retries,
+            in_flight: u32::try_from(flights.count()).unwrap_or(u32::MAX),
+            rate: entry.meter.rate(now),
+            remaining: counters.total.and_then(|total| entry.meter.remaining(bytes, total, now)),
+            elapsed: now.since(entry.since),
+        })
+    }
+
+    /// Failed attempts since the last call, oldest first, and what was done about each. At most
+    /// 1,024 are kept.
+    pub fn take_notices(&mut self) -> Vec<Notice> {
+        self.shared.notices.take()
+    }
+
+    /// What the session was made with.
+    pub const fn config(&self) -> &SessionConfig {
+        &self.shared.config
+    }
+
+    fn flights_of(&self, transfer: TransferId) -> impl Iterator<Item = &Flight> {
+        self.in_flight.values().filter(move |flight| flight.id.transfer == transfer)
+    }
+
+    fn bytes_of(&self, transfer: TransferId, entry: &Entry) -> u64 {
+        let moving: u64 = self.flights_of(transfer).map(|flight| flight.bytes).sum();
+        let counters = entry.work.counters();
+        let bytes = counters.bytes.saturating_add(moving).max(entry.high_water);
+        counters.total.map_or(bytes, |total| bytes.min(total))
+    }
+
+    /// Asks transfers in turn what they want, beginning after the one that was served last.
+    fn poll_transfers(&mut self, now: Instant) -> Step {
+        let after = self.transfers.range(TransferId(self.served.0.saturating_add(1))..);
+        let before = self.transfers.range(..=self.served);
+        let order: Vec<TransferId> = after
+            .chain(before)
+            .filter(|(_, entry)| entry.state == State::Running)
+            .map(|(id, _)| *id)
+            .collect();
+        let mut pause = Pause::default();
+        for id in order {
+            if let Some(step) = self.poll_transfer(id, now, &mut pause) {
+                self.served = id;
+                return step;
+            }
+        }
+        if let Some(id) = self.ended.pop_front() {
+            return Step::Ended(id);
+        }
+        for flight in self.in_flight.values().filter(|flight| !flight.aborting) {
+            pause.add(Some(flight.expires), Blocked::InFlight);
+        }
+        match pause.why {
+            Some(why) => Step::Wait { until: pause.until, why },
+            None => Step::Done,
+        }
+    }
+
+    fn poll_transfer(&mut self, id: TransferId, now: Instant, pause: &mut Pause) -> Option<Step> {
+        let slot_free = self.in_flight.len() < usize::from(self.shared.config.slots());
+        let entry = self.transfers.get_mut(&id)?;
+        let mut cx = Cx { now, serial: self.next_serial, shared: &mut self.shared, slot_free };
+        match entry.work.next(&mut cx) {
+            Next::Start(start) => Some(self.start(id, start, now)),
+            Next::Fill { offset, len } => Some(Step::Fill { transfer: id, offset, len }),
+            Next::Abort(serial) => {
+                let flight = self.in_flight.get_mut(&serial);
+                match flight.filter(|flight| !flight.aborting) {
+                    Some(flight) => {
+                        flight.aborting = true;
+                        Some(Step::Abort(flight.id))
+                    }
+                    None => {
+                        pause.add(None, Blocked::InFlight);
+                        None
+                    }
+                }
+            }
+            Next::Wait { until, why } => {
+                pause.add(until, why);
+                None
+            }
+            Next::Ended => {
+                entry.state = State::Ended;
+                self.ended.push_back(id);
+                None
+            }
+        }
+    }
+
+    fn start(&mut self, transfer: TransferId, start: Start, now: Instant) -> Step {
+        let id = AttemptId { transfer, serial: self.next_serial };
+        self.next_serial += 1;
+        let config = &self.shared.config;
+        let timeouts = &config.timeouts;
+        let head = match start.exchange.kind() {
+            OperationKind::CompleteMultipartUpload => timeouts.complete,
+            _ => timeouts.head,
+        };
+        let deadlines = config.deadlines(head);
+        let lease = deadlines.connect + deadlines.head + deadlines.idle + LEASE_GRACE;
+        let flight =
+            Flight { id, lease, expires: now + lease, aborting: false, bytes: 0 };
+        self.in_flight.insert(id.serial, flight);
+        if let Some(entry) = self.transfers.get_mut(&transfer) {
+            entry.attempts = entry.attempts.saturating_add(1);
+            entry.retries = entry.retries.saturating_add(u32::from(start.number > 1));
+        }
+        let signer = self.shared.credentials.signer().unwrap_or_else(crate::sign::Signer::anonymous);
+        let context = Context {
+            endpoint: config.endpoint.clone(),
+            signer,
+            skew: self.shared.skew.offset_seconds(),
+            generation: self.shared.credentials.generation(),
+            deadlines,
+            stall: config.stall_policy(),
+            user_agent: config.user_agent.clone(),
+        };
+        Step::Start(Attempt { id, context, exchange: start.exchange })
+    }
+
+    /// An attempt that was silent for its whole lease is to be ended. Its slot and its memory stay
+    /// taken until its outcome is back.
+    fn expired(&mut self, now: Instant) -> Option<AttemptId> {
+        let flight =
+            self.in_flight.values_mut().find(|flight| !flight.aborting && flight.expires <= now)?;
+        flight.aborting = true;
+        Some(flight.id)
+    }
+
+    fn on_outcome(&mut self, outcome: Outcome, now: Instant) -> Accepted {
+        let id = outcome.id();
+        let known = self.in_flight.get(&id.serial).is_some_and(|flight| flight.id == id);
+        let Some(entry) = self.transfers.get_mut(&id.transfer).filter(|_| known) else {
+            return Accepted::Stale;
+        };
+        self.in_flight.remove(&id.serial);
+        let mut cx =
+            Cx { now, serial: self.next_serial, shared: &mut self.shared, slot_free: true };
+        entry.work.on_outcome(outcome, &mut cx);
+        self.note_progress(id.transfer, now);
+        Accepted::Counted
+    }
+
+    fn on_progress(&mut self, attempt: AttemptId, bytes: u64, now: Instant) -> Accepted {
+        match self.in_flight.get_mut(&attempt.serial).filter(|flight| flight.id == attempt) {
+            Some(flight) => {
+                flight.expires = now + flight.lease;
+                flight.bytes = flight.bytes.max(bytes);
+                self.note_progress(attempt.transfer, now);
+                Accepted::Counted
+            }
+            None => Accepted::Stale,
+        }
+    }
+
+    fn note_progress(&mut self, transfer: TransferId, now: Instant) {
+        let bytes = self.transfers.get(&transfer).map(|entry| self.bytes_of(transfer, entry));
+        if let (Some(bytes), Some(entry)) = (bytes, self.transfers.get_mut(&transfer)) {
+            entry.high_water = bytes;
+            entry.meter.record(bytes, now);
+        }
+    }
+
+    fn on_credentials(
+        &mut self,
+        result: Result<crate::sign::Credentials, CredentialsError>,
+        now: Instant,
+    ) -> Accepted {
+        if !self.shared.credentials.is_awaited() {
+            return Accepted::Stale;
+        }
+        match result {
+            Ok(credentials) => self.shared.credentials.provide(credentials),
+            Err(error) => {
+                self.shared.credentials.decline();
+                self.fail_all(&Cause::Credentials(error), now);
+            }
+        }
+        Accepted::Counted
+    }
+
+    fn fail_all(&mut self, cause: &Cause, now: Instant) {
+        let running: Vec<TransferId> = self.transfers.keys().copied().collect();
+        for id in running {
+            self.fail(id, cause.clone(), now);
+        }
+    }
+
+    fn fail(&mut self, id: TransferId, cause: Cause, now: Instant) -> Accepted {
+        self.with_running(id, now, |work, cx| work.fail(cause, cx))
+    }
+
+    fn with_running(
+        &mut self,
+        transfer: TransferId,
+        now: Instant,
+        then: impl FnOnce(&mut dyn Work, &mut Cx<'_>),
+    ) -> Accepted {
+        match self.transfers.get_mut(&transfer).filter(|entry| entry.state == State::Running) {
+            Some(entry) => {
+                let mut cx =
+                    Cx { now, serial: self.next_serial, shared: &mut self.shared, slot_free: true };
+                then(&mut *entry.work, &mut cx);
+                Accepted::Counted
+            }
+            None => Accepted::Stale,
+        }
+    }
+
+    fn set_concurrency(&mut self, concurrency: NonZeroU16) -> Accepted {
+        let buffers = |config: &SessionConfig| {
+            u64::from(config.slots()).saturating_mul(config.exchange_memory)
+        };
+        let before = buffers(&self.shared.config);
+        self.shared.config.concurrency = concurrency;
+        let after = buffers(&self.shared.config);
+        self.shared.memory.release(before.saturating_sub(after));
+        self.shared.memory.reserve_up_to(after.saturating_sub(before));
+        Accepted::Counted
+    }
+}
+
+impl Machine for Session {
+    fn poll(&mut self, now: Instant) -> Step {
+        if let Some(id) = self.expired(now) {
+            return Step::Abort(id);
+        }
+        let running = self.transfers.values().any(|entry| entry.state == State::Running);
+        if running && self.shared.credentials.take_request() {
+            return Step::NeedCredentials;
+        }
+        self.poll_transfers(now)
+    }
+
+    fn input(&mut self, input: Input, now: Instant) -> Accepted {
+        match input {
+            Input::Outcome(outcome) => self.on_outcome(outcome, now),
+            Input::Progress { attempt, bytes } => self.on_progress(attempt, bytes, now),
+            Input::Released { transfer, up_to } => {
+                self.with_running(transfer, now, |work, _| work.on_released(up_to))
+            }
+            Input::Supplied { transfer, up_to, end } => {
+                self.with_running(transfer, now, |work, cx| work.on_supplied(up_to, end, cx))
+            }
+            Input::Credentials(result) => self.on_credentials(result, now),
+            Input::Concurrency(concurrency) => self.set_concurrency(concurrency),
+            Input::Cancel(Some(id)) => self.fail(id, Cause::Cancelled, now),
+            Input::Cancel(None) => {
+                self.fail_all(&Cause::Cancelled, now);
+                Accepted::Counted
+            }
+        }
+    }
+}
+
+/// Why nothing can be done now, over all transfers: the earliest time, and the first reason.
+#[derive(Default)]
+struct Pause {
+    until: Option<Instant>,
+    why: Option<Blocked>,
+}
+
+impl Pause {
+    fn add(&mut self, until: Option<Instant>, why: Blocked) {
+        self.until = [self.until, until].into_iter().flatten().min();
+        self.why.get_or_insert(why);
+    }
+}
+
+impl Exchange {
+    fn kind(&self) -> OperationKind {
+        match self {
+            Self::Call(operation) | Self::Write(operation, _) => operation.kind(),
+            Self::Read(_) => OperationKind::GetObject,
+        }
+    }
+}

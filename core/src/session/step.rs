@@ -1,0 +1,113 @@
+use core::num::NonZeroU16;
+
+use crate::attempt::{Attempt, AttemptId, Outcome, TransferId};
+use crate::error::CredentialsError;
+use crate::sign::Credentials;
+use crate::time::Instant;
+
+/// What a driver knows of a session. Object-safe on purpose; results come from the concrete type.
+pub trait Machine {
+    /// What to do next. May be called at any time and any number of times; each call returns one
+    /// step, and the driver calls again until it is told to wait or that all is done.
+    fn poll(&mut self, now: Instant) -> Step;
+
+    /// Something happened. Any interleaving is legal, late and repeated inputs included.
+    fn input(&mut self, input: Input, now: Instant) -> Accepted;
+}
+
+/// What a driver must do next.
+///
+/// Exhaustive on purpose: a new step must break every adapter at compile time.
+#[derive(Debug)]
+#[must_use = "a step that is not taken is lost"]
+pub enum Step {
+    /// Carry out an exchange, and bring back its outcome.
+    Start(Attempt),
+    /// End an exchange as soon as possible, and bring back its outcome.
+    Abort(AttemptId),
+    /// Read the next `len` bytes of a pull source into memory, then report
+    /// [`Input::Supplied`]; the bytes are kept until [`Outcome::stored`] names them.
+    Fill {
+        /// The transfer whose source is meant.
+        transfer: TransferId,
+        /// Where the bytes begin.
+        offset: u64,
+        /// How many: fewer only at the source's end.
+        len: u64,
+    },
+    /// Nothing to do before `until`, or before an input.
+    Wait {
+        /// When to poll again at the latest; `None`: an input must come first.
+        until: Option<Instant>,
+        /// What for.
+        why: Blocked,
+    },
+    /// Provide credentials by [`Input::Credentials`].
+    NeedCredentials,
+    /// A transfer has ended: its result can be taken.
+    Ended(TransferId),
+    /// No transfer is under way.
+    Done,
+}
+
+/// What a session waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Blocked {
+    /// The outcome of an exchange.
+    InFlight,
+    /// The delay before a retry.
+    Backoff,
+    /// A consumer that must take bytes first, or memory that must become free.
+    Window,
+    /// Credentials.
+    Credentials,
+    /// A pull source that must provide bytes.
+    Supply,
+}
+
+/// What happened outside. Closed: the whole alphabet that a session understands.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// An exchange ended.
+    Outcome(Outcome),
+    /// An exchange lives: so many bytes of its body have moved, in either direction. To be sent at
+    /// most once a second; renews the attempt's lease, also where the number is the same because
+    /// the consumer is slow.
+    Progress {
+        /// The exchange.
+        attempt: AttemptId,
+        /// Bytes of its body so far.
+        bytes: u64,
+    },
+    /// The consumer of an in-order download is done with all bytes below `up_to`.
+    Released {
+        /// The download.
+        transfer: TransferId,
+        /// The offset of the first byte that is not yet done with.
+        up_to: u64,
+    },
+    /// A pull source has bytes ready.
+    Supplied {
+        /// The upload.
+        transfer: TransferId,
+        /// All bytes below this offset are in memory, or stored already.
+        up_to: u64,
+        /// Whether the source ends there.
+        end: bool,
+    },
+    /// The answer to [`Step::NeedCredentials`].
+    Credentials(Result<Credentials, CredentialsError>),
+    /// Carry out at most so many exchanges at once from now on.
+    Concurrency(NonZeroU16),
+    /// Wind down one transfer, or all.
+    Cancel(Option<TransferId>),
+}
+
+/// What became of an input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accepted {
+    /// It was taken into account.
+    Counted,
+    /// It is about something that is over: no error, nothing changed.
+    Stale,
+}

@@ -1,0 +1,101 @@
+use super::finish::is_gone;
+use crate::attempt::{Ending, Failure, Outcome};
+use crate::operation::{
+    AbortMultipartUpload, ListParts, Operation, OperationKind,
+};
+use crate::session::Blocked;
+use crate::transfer::tries::{Tries, Verdict};
+use crate::transfer::{Cx, Next};
+
+/// How often an upload is aborted again because parts are still listed.
+const ROUNDS: u32 = 3;
+
+/// Aborts an upload, and makes sure that nothing of it is left: a part that was under way when the
+/// upload was aborted can be stored after it (API_AbortMultipartUpload).
+#[derive(Debug)]
+pub(super) struct Discard {
+    tries: Tries,
+    step: Step,
+    rounds: u32,
+    /// Whether an attempt at a part may still be at work on the server.
+    doubtful: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Abort,
+    List,
+}
+
+/// How far discarding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Discarded {
+    NotYet,
+    /// Nothing is left.
+    Gone,
+    /// It can't be done, or can't be proved: the id is to be reported.
+    Left,
+}
+
+impl Discard {
+    pub(super) fn new(doubtful: bool, cx: &Cx<'_>) -> Self {
+        let tries = cx.part_tries(OperationKind::AbortMultipartUpload);
+        Self { tries, step: Step::Abort, rounds: 0, doubtful }
+    }
+
+    pub(super) fn next(&mut self, abort: AbortMultipartUpload, cx: &Cx<'_>) -> Result<Next, Next> {
+        if self.tries.ready_at() > cx.now {
+            return Err(Next::Wait { until: Some(self.tries.ready_at()), why: Blocked::Backoff });
+        }
+        let number = self.tries.start();
+        Ok(match self.step {
+            Step::Abort => Next::call(abort, number),
+            Step::List => {
+                let AbortMultipartUpload { bucket, key, upload_id } = abort;
+                Next::call(ListParts::new(bucket, key, upload_id), number)
+            }
+        })
+    }
+
+    pub(super) fn on_outcome(&mut self, outcome: &Outcome, cx: &mut Cx<'_>) -> Discarded {
+        let gone = matches!(&outcome.ending,
+            Ending::Failed(Failure::Refused(error)) if is_gone(error));
+        if gone {
+            return Discarded::Gone;
+        }
+        match (&outcome.ending, self.step) {
+            (Ending::Answered(_), Step::Abort) => {
+                self.tries.succeed(cx);
+                if !self.doubtful {
+                    return Discarded::Gone;
+                }
+                self.turn_to(Step::List, OperationKind::ListParts, cx);
+                Discarded::NotYet
+            }
+            (Ending::Answered(answer), Step::List) => {
+                self.tries.succeed(cx);
+                let parts = ListParts::from_answer(answer.clone()).map(|list| list.parts.len());
+                self.rounds += 1;
+                match parts {
+                    Some(0) => Discarded::Gone,
+                    _ if self.rounds >= ROUNDS => Discarded::Left,
+                    _ => {
+                        self.turn_to(Step::Abort, OperationKind::AbortMultipartUpload, cx);
+                        Discarded::NotYet
+                    }
+                }
+            }
+            (_, step) => match self.tries.fail(outcome, cx) {
+                Verdict::Retry => Discarded::NotYet,
+                // The abort was acknowledged; who may not list has to take that for an answer.
+                Verdict::Fail(crate::error::Cause::S3(_)) if step == Step::List => Discarded::Gone,
+                Verdict::Fail(_) => Discarded::Left,
+            },
+        }
+    }
+
+    fn turn_to(&mut self, step: Step, operation: OperationKind, cx: &Cx<'_>) {
+        self.step = step;
+        self.tries = cx.part_tries(operation);
+    }
+}

@@ -1,0 +1,514 @@
+use core::any::Any;
+
+use super::discard::{Discard, Discarded};
+use super::finish::{Complete, Completed, Look, Reason, Seen};
+use super::identity::{Identity, TOKEN};
+use super::parts::{PartTask, Parts};
+use super::put::{Put, Stored};
+use super::{Length, Upload, Uploaded};
+use crate::attempt::{Ending, Outcome};
+use crate::checksum::{Algorithm, Checksum};
+use crate::error::{Cause, SpecError, TransferError, Unreachable};
+use crate::etag::ETag;
+use crate::operation::{
+    AbortMultipartUpload, CompleteMultipartUpload, CompletedPart, CreateMultipartUpload,
+    HeadObject, Operation, OperationKind, PutObject, UploadId, UploadPart,
+};
+use crate::part::{PartNumber, PartPlan, PartSchedule};
+use crate::session::Blocked;
+use crate::transfer::flights::Flights;
+use crate::transfer::tries::{Tries, Verdict};
+use crate::transfer::{Counters, Cx, Next, Verified, Work};
+
+/// The size of parts where the caller does not say.
+const DEFAULT_PART_SIZE: u64 = 8 << 20;
+
+/// How often an upload is done again because another write came between.
+const RESTARTS: u32 = 1;
+
+/// What an attempt of an upload is for.
+#[derive(Debug)]
+enum Task {
+    Part(PartTask),
+    /// The one request of any other phase.
+    Step,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// A pull source fills the first part: whether it is all decides how the object is sent.
+    Gather,
+    Put(Put),
+    Create(Tries),
+    Parts,
+    Complete(Complete),
+    Look(Look),
+    /// Whatever is on the server goes; then the upload fails, or begins again.
+    Discard(Discard),
+    Ended,
+}
+
+pub(super) struct UploadWork {
+    spec: Upload,
+    phase: Phase,
+    /// Absent before the first step, and where the specification can't be planned.
+    parts: Option<Parts>,
+    flights: Flights<Task>,
+    upload_id: Option<UploadId>,
+    /// What marks a conditional write as ours.
+    token: Option<String>,
+    /// Why the upload is being wound down.
+    cause: Option<Cause>,
+    /// What the source's checksum was, where it went by one PUT.
+    put: Option<(u64, Option<Checksum>)>,
+    restarts: u32,
+    lost_creates: u32,
+    result: Option<Result<Uploaded, TransferError>>,
+}
+
+impl UploadWork {
+    pub(super) const fn new(spec: Upload) -> Self {
+        Self {
+            spec,
+            phase: Phase::Gather,
+            parts: None,
+            flights: Flights::new(),
+            upload_id: None,
+            token: None,
+            cause: None,
+            put: None,
+            restarts: 0,
+            lost_creates: 0,
+            result: None,
+        }
+    }
+
+    fn begin(&mut self, cx: &mut Cx<'_>) -> Result<(), SpecError> {
+        let options = &mut self.spec.options;
+        if options.if_none_match || options.if_match.is_some() {
+            let token = format!("{:016x}{:016x}", cx.shared.rng.next_u64(), cx.shared.rng.next_u64());
+            options.metadata.insert(TOKEN, &token)?;
+            self.token = Some(token);
+        }
+        let config = &cx.shared.config;
+        let (limits, wanted) = (&config.limits, self.spec.part_size);
+        let algorithm = self.spec.checksum;
+        match self.spec.length {
+            Length::Known(len) => {
+                let plan = PartPlan::new(len, wanted.map(|size| size.get()), limits)?;
+                let single = plan.count() <= 1;
+                self.parts = Some(Parts::known(plan, algorithm));
+                self.phase = if single && len <= limits.max_put {
+                    Phase::Put(Put::new(len, cx))
+                } else {
+                    Phase::Create(cx.tries(OperationKind::CreateMultipartUpload))
+                };
+            }
+            Length::Unknown { equal_parts } => {
+                let largest = config.largest_buffered_part();
+                let first = wanted.map_or(DEFAULT_PART_SIZE.min(largest), |size| size.get());
+                let schedule = PartSchedule::new(first, largest, equal_parts, limits)?;
+                self.parts = Some(Parts::stream(schedule, algorithm));
+            }
+        }
+        Ok(())
+    }
+
+    /// The end of a pull source, or of its first part, decides how the object is sent.
+    fn leave_gathering(&mut self, cx: &Cx<'_>) {
+        let Some(parts) = &self.parts else { return };
+        if let Some(len) = parts.whole() {
+            self.phase = Phase::Put(Put::new(len, cx));
+        } else if parts.is_first_full() {
+            self.phase = Phase::Create(cx.tries(OperationKind::CreateMultipartUpload));
+        }
+    }
+
+    /// The next step towards the object.
+    fn advance(&mut self, cx: &mut Cx<'_>) -> Next {
+        if let (Phase::Gather, None) = (&self.phase, &self.cause) {
+            self.leave_gathering(cx);
+        }
+        if let Some(fill) = self.parts.as_mut().filter(|_| self.cause.is_none()).and_then(|parts| parts.fill(cx)) {
+            return fill;
+        }
+        if matches!(self.phase, Phase::Gather) {
+            return Next::Wait { until: None, why: Blocked::Supply };
+        }
+        if let Some(wait) = cx.blocked() {
+            return wait;
+        }
+        if !matches!(self.phase, Phase::Parts) && !self.flights.is_empty() {
+            return Next::in_flight();
+        }
+        let (next, task) = self.request(cx);
+        if let Some(task) = task {
+            self.flights.insert(cx.serial, task);
+        }
+        next
+    }
+
+    /// The next request of the phase, or what it waits for.
+    fn request(&mut self, cx: &mut Cx<'_>) -> (Next, Option<Task>) {
+        let next = match &mut self.phase {
+            Phase::Put(put) => {
+                let operation = PutObject {
+                    options: self.spec.options.clone(),
+                    ..PutObject::new(self.spec.bucket.clone(), self.spec.key.clone())
+                };
+                put.next(&operation, self.spec.checksum, cx)
+            }
+            Phase::Create(tries) if tries.ready_at() > cx.now => {
+                Err(Next::Wait { until: Some(tries.ready_at()), why: Blocked::Backoff })
+            }
+            Phase::Create(tries) => {
+                let algorithm = self.spec.checksum;
+                let create = CreateMultipartUpload {
+                    options: self.spec.options.clone(),
+                    checksum: (algorithm != Algorithm::Md5).then_some(algorithm),
+                    ..CreateMultipartUpload::new(self.spec.bucket.clone(), self.spec.key.clone())
+                };
+                Ok(Next::call(create, tries.start()))
+            }
+            Phase::Parts => return self.part(cx),
+            Phase::Complete(_) => self.complete(cx),
+            Phase::Look(look) => {
+                let head = HeadObject::new(self.spec.bucket.clone(), self.spec.key.clone());
+                look.next(head, cx)
+            }
+            Phase::Discard(discard) => match &self.upload_id {
+                Some(id) => {
+                    let (bucket, key) = (self.spec.bucket.clone(), self.spec.key.clone());
+                    discard.next(AbortMultipartUpload::new(bucket, key, id.clone()), cx)
+                }
+                None => Err(Next::Ended),
+            },
+            Phase::Gather | Phase::Ended => Err(Next::Ended),
+        };
+        match next {
+            Ok(start) => (start, Some(Task::Step)),
+            Err(wait) => (wait, None),
+        }
+    }
+
+    fn part(&mut self, cx: &mut Cx<'_>) -> (Next, Option<Task>) {
+        let (Some(parts), Some(id)) = (&mut self.parts, &self.upload_id) else {
+            return (Next::in_flight(), None);
+        };
+        let mut task = match parts.next(cx) {
+            Ok(task) => task,
+            Err(wait) => return (wait, None),
+        };
+        let Some((part, payload)) = parts.payload(&task) else { return (Next::in_flight(), None) };
+        let (bucket, key) = (self.spec.bucket.clone(), self.spec.key.clone());
+        let operation = UploadPart::new(bucket, key, id.clone(), part.number);
+        let number = task.tries.start();
+        (Next::write(operation, payload, number), Some(Task::Part(task)))
+    }
+
+    fn complete(&mut self, cx: &Cx<'_>) -> Result<Next, Next> {
+        let (Phase::Complete(complete), Some(parts), Some(id)) =
+            (&mut self.phase, &self.parts, &self.upload_id)
+        else {
+            return Err(Next::Ended);
+        };
+        let list: Option<Vec<CompletedPart>> = (1_u16..)
+            .zip(parts.stored())
+            .map(|(number, part)| {
+                let checksum = part.checksum.filter(|sum| sum.algorithm != Algorithm::Md5);
+                let number = PartNumber::new(number)?;
+                Some(CompletedPart { number, etag: part.etag.clone(), checksum })
+            })
+            .collect();
+        let (bucket, key) = (self.spec.bucket.clone(), self.spec.key.clone());
+        let operation =
+            CompleteMultipartUpload::new(bucket, key, id.clone(), list.unwrap_or_default());
+        match operation {
+            Ok(operation) => complete.next(
+                CompleteMultipartUpload {
+                    checksum: parts.full_checksum(),
+                    object_size: Some(parts.stored_bytes()),
+                    if_match: self.spec.options.if_match.clone(),
+                    if_none_match: self.spec.options.if_none_match,
+                    ..operation
+                },
+                cx,
+            ),
+            Err(error) => {
+                self.cause.get_or_insert(error.into());
+                Err(Next::in_flight())
+            }
+        }
+    }
+
+    fn on_create(&mut self, outcome: &Outcome, cx: &mut Cx<'_>) {
+        let Phase::Create(tries) = &mut self.phase else { return };
+        if let Ending::Answered(answer) = &outcome.ending {
+            tries.succeed(cx);
+            match CreateMultipartUpload::from_answer(answer.clone()) {
+                Some(created) => {
+                    self.upload_id = Some(created.upload_id);
+                    self.phase = Phase::Parts;
+                }
+                None => self.wind_down(Unreachable("an answer to another operation").into(), cx),
+            }
+            return;
+        }
+        let verdict = tries.fail(outcome, cx);
+        self.lost_creates += u32::from(outcome.is_ambiguous());
+        if let Verdict::Fail(cause) = verdict {
+            self.wind_down(cause, cx);
+        } else if self.cause.is_some() {
+            self.turn_to_discard(cx);
+        }
+    }
+
+    fn on_complete(&mut self, outcome: &Outcome, cx: &mut Cx<'_>) {
+        let Phase::Complete(complete) = &mut self.phase else { return };
+        match complete.on_outcome(outcome, cx) {
+            Completed::NotYet if self.cause.is_some() => self.abandon_complete(cx),
+            Completed::NotYet => {}
+            Completed::Yes { etag, verified: Some(verified) } => self.succeed(etag, verified, cx),
+            Completed::Yes { etag, verified: None } => {
+                self.phase = Phase::Look(Look::new(Reason::Confirm { etag }, cx));
+            }
+            Completed::Unclear { cause, gone } => {
+                self.phase = Phase::Look(Look::new(Reason::Reconcile { cause, gone }, cx));
+            }
+            Completed::Again(cause) => {
+                // Only a source that can be read again can be sent again.
+                let again = matches!(self.spec.length, Length::Known(_));
+                if again && self.restarts < RESTARTS && self.cause.is_none() {
+                    self.restarts += 1;
+                    self.phase = Phase::Discard(Discard::new(false, cx));
+                } else {
+                    self.wind_down(cause, cx);
+                }
+            }
+            Completed::Fail(cause) => self.wind_down(cause, cx),
+        }
+    }
+
+    fn on_put(&mut self, outcome: Outcome, cx: &mut Cx<'_>) {
+        let Phase::Put(put) = &mut self.phase else { return };
+        let stored = put.on_outcome(outcome, cx);
+        self.put = Some((put.len, put.checksum));
+        match stored {
+            Stored::NotYet if self.cause.is_some() => self.fail_now(cx),
+            Stored::NotYet => {}
+            Stored::Yes { etag, verified: Some(verified) } => self.succeed(etag, verified, cx),
+            Stored::Yes { etag, verified: None } => {
+                self.phase = Phase::Look(Look::new(Reason::Confirm { etag }, cx));
+            }
+            Stored::Perhaps(cause) => {
+                let reason = Reason::Reconcile { cause, gone: false };
+                self.phase = Phase::Look(Look::new(reason, cx));
+            }
+            Stored::Fail(cause) => self.wind_down(cause, cx),
+        }
+    }
+
+    fn on_look(&mut self, outcome: &Outcome, cx: &mut Cx<'_>) {
+        let (Phase::Look(look), Some(parts)) = (&mut self.phase, &self.parts) else { return };
+        let (size, full) = match self.put {
+            Some((len, checksum)) => (len, checksum),
+            None => (parts.stored_bytes(), parts.full_checksum()),
+        };
+        let identity = Identity {
+            size,
+            full,
+            algorithm: self.spec.checksum,
+            parts,
+            token: self.token.as_deref(),
+        };
+        match look.on_outcome(outcome, &identity, cx) {
+            Seen::NotYet => {}
+            Seen::Ours { etag, verified } => self.succeed(etag, verified, cx),
+            Seen::NotWritten(cause) => self.wind_down(cause, cx),
+            Seen::Fail(cause) => {
+                self.upload_id = None;
+                self.cause.get_or_insert(cause);
+                self.fail_now(cx);
+            }
+            Seen::Ambiguous => {
+                let cause = self.upload_id.clone().map(|upload| Cause::Ambiguous { upload });
+                let unnamed = Unreachable("an ambiguous write without an upload or a token");
+                self.cause = Some(cause.unwrap_or(unnamed.into()));
+                self.fail_now(cx);
+            }
+        }
+    }
+
+    fn on_discard(&mut self, outcome: &Outcome, cx: &mut Cx<'_>) {
+        let Phase::Discard(discard) = &mut self.phase else { return };
+        match discard.on_outcome(outcome, cx) {
+            Discarded::NotYet => return,
+            Discarded::Gone => self.upload_id = None,
+            Discarded::Left => {}
+        }
+        if self.cause.is_some() {
+            return self.fail_now(cx);
+        }
+        // Nothing went wrong but the order of writes: begin again.
+        if let Some(parts) = &mut self.parts {
+            parts.restart();
+        }
+        self.upload_id = None;
+        self.phase = Phase::Create(cx.tries(OperationKind::CreateMultipartUpload));
+    }
+
+    fn succeed(&mut self, etag: Option<ETag>, verified: Verified, cx: &mut Cx<'_>) {
+        let parts = self.parts.as_ref();
+        let size = match self.put {
+            Some((len, _)) => len,
+            None => parts.map_or(0, Parts::stored_bytes),
+        };
+        let count = if self.put.is_some() { 0 } else { parts.map_or(0, Parts::count) };
+        let lost_creates = self.lost_creates;
+        self.end(Ok(Uploaded { size, etag, parts: count, verified, lost_creates }), cx);
+    }
+
+    /// Begins to wind down because of `cause`: requests under way are ended, then what is on the
+    /// server goes.
+    fn wind_down(&mut self, cause: Cause, cx: &mut Cx<'_>) {
+        self.cause.get_or_insert(cause);
+        self.turn_to_discard(cx);
+    }
+
+    fn turn_to_discard(&mut self, cx: &mut Cx<'_>) {
+        if self.upload_id.is_none() {
+            return self.fail_now(cx);
+        }
+        let doubtful = self.parts.as_ref().is_some_and(Parts::is_ambiguous)
+            || !self.flights.is_empty();
+        self.phase = Phase::Discard(Discard::new(doubtful, cx));
+    }
+
+    /// A Complete whose answer is not awaited any longer: if it may have taken effect, the object
+    /// tells.
+    fn abandon_complete(&mut self, cx: &mut Cx<'_>) {
+        let Phase::Complete(complete) = &self.phase else { return };
+        if complete.is_ambiguous() {
+            let cause = self.cause.clone().unwrap_or(Cause::Cancelled);
+            let reason = Reason::Reconcile { cause, gone: false };
+            self.phase = Phase::Look(Look::new(reason, cx));
+        } else {
+            self.turn_to_discard(cx);
+        }
+    }
+
+    fn fail_now(&mut self, cx: &mut Cx<'_>) {
+        let cause = self.cause.take().unwrap_or(Cause::Cancelled);
+        let leftover = self.upload_id.take();
+        self.end(Err(TransferError { leftover, ..TransferError::new(cause) }), cx);
+    }
+
+    fn end(&mut self, result: Result<Uploaded, TransferError>, cx: &mut Cx<'_>) {
+        if let Some(parts) = &mut self.parts {
+            parts.release(cx);
+        }
+        self.phase = Phase::Ended;
+        self.result.get_or_insert(result);
+    }
+}
+
+impl Work for UploadWork {
+    fn next(&mut self, cx: &mut Cx<'_>) -> Next {
+        if self.parts.is_none() && self.result.is_none()
+            && let Err(error) = self.begin(cx)
+        {
+            self.end(Err(TransferError::new(error)), cx);
+        }
+        if matches!(self.phase, Phase::Ended) {
+            return self.flights.wind_down(|_| true).unwrap_or(Next::Ended);
+        }
+        // Parts under way are of no use any more. What was asked of the upload as a whole is
+        // waited for: only its answer tells what is on the server.
+        if matches!(self.phase, Phase::Discard(_))
+            && self.flights.tasks().any(|task| matches!(task, Task::Part(_)))
+        {
+            let wait = self.flights.wind_down(|task| matches!(task, Task::Part(_)));
+            return wait.unwrap_or(Next::in_flight());
+        }
+        self.advance(cx)
+    }
+
+    fn on_outcome(&mut self, outcome: Outcome, cx: &mut Cx<'_>) {
+        let Some(task) = self.flights.remove(outcome.id().serial) else { return };
+        match (task, &self.phase) {
+            (Task::Part(task), Phase::Parts) => {
+                let Some(parts) = &mut self.parts else { return };
+                match parts.on_outcome(task, outcome, cx) {
+                    Ok(()) if parts.is_complete() && self.flights.is_empty() => {
+                        let full = parts.full_checksum();
+                        self.phase = Phase::Complete(Complete::new(full, cx));
+                    }
+                    Ok(()) => {}
+                    Err(cause) => self.wind_down(cause, cx),
+                }
+            }
+            (Task::Step, Phase::Put(_)) => self.on_put(outcome, cx),
+            (Task::Step, Phase::Create(_)) => self.on_create(&outcome, cx),
+            (Task::Step, Phase::Complete(_)) => self.on_complete(&outcome, cx),
+            (Task::Step, Phase::Look(_)) => self.on_look(&outcome, cx),
+            (Task::Step, Phase::Discard(_)) => self.on_discard(&outcome, cx),
+            _ => {}
+        }
+        if matches!(self.phase, Phase::Parts) && self.cause.is_some() {
+            self.turn_to_discard(cx);
+        }
+    }
+
+    fn on_supplied(&mut self, up_to: u64, end: bool, cx: &mut Cx<'_>) {
+        let Some(parts) = &mut self.parts else { return };
+        match parts.on_supplied(up_to, end) {
+            Ok(()) if matches!(self.phase, Phase::Parts) && parts.is_complete() && self.flights.is_empty() => {
+                let full = parts.full_checksum();
+                self.phase = Phase::Complete(Complete::new(full, cx));
+            }
+            Ok(()) => {}
+            Err(cause) => self.fail(cause, cx),
+        }
+    }
+
+    fn fail(&mut self, cause: Cause, cx: &mut Cx<'_>) {
+        if self.result.is_some() {
+            return;
+        }
+        // Without credentials nothing more can be done on the server.
+        let helpless = matches!(cause, Cause::Credentials(_));
+        self.cause.get_or_insert(cause);
+        match &self.phase {
+            _ if helpless => self.fail_now(cx),
+            Phase::Gather | Phase::Put(_) => self.fail_now(cx),
+            Phase::Parts => self.turn_to_discard(cx),
+            // Between two attempts there is nothing to wait for.
+            Phase::Create(_) if self.flights.is_empty() => self.turn_to_discard(cx),
+            Phase::Complete(_) if self.flights.is_empty() => self.abandon_complete(cx),
+            // The answer that is under way decides.
+            Phase::Create(_) | Phase::Complete(_) | Phase::Look(_) | Phase::Discard(_) => {}
+            Phase::Ended => {}
+        }
+    }
+
+    fn counters(&self) -> Counters {
+        let Some(parts) = &self.parts else { return Counters::default() };
+        let done = matches!(&self.result, Some(Ok(_)));
+        let bytes = match self.put {
+            Some((len, _)) if done => len,
+            _ => parts.stored_bytes(),
+        };
+        let single = matches!(self.phase, Phase::Put(_));
+        Counters {
+            bytes,
+            total: parts.total(),
+            parts: if self.put.is_some() { 1 } else { parts.count() },
+            parts_total: if single { Some(1) } else { parts.count_total() },
+        }
+    }
+
+    fn into_result(self: Box<Self>) -> Result<Box<dyn Any + Send>, TransferError> {
+        let unended = || Err(TransferError::new(Unreachable("an upload that has not ended")));
+        self.result.unwrap_or_else(unended).map(|made| Box::new(made) as Box<dyn Any + Send>)
+    }
+}
