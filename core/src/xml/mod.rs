@@ -3,5 +3,5 @@
 mod reader;
 mod writer;
 
-pub(crate) use reader::{Reader, is_whitespace};
+pub(crate) use reader::Reader;
 pub(crate) use writer::Writer;
