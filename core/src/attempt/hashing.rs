@@ -28,7 +28,14 @@ impl Hashing {
         payload: Payload,
     ) -> Self {
         let hasher = Hasher::new(payload.algorithm);
-        Self { id, context, operation, payload, hasher, seen: 0 }
+        Self {
+            id,
+            context,
+            operation,
+            payload,
+            hasher,
+            seen: 0,
+        }
     }
 
     /// Where the payload begins in the source.
@@ -58,9 +65,19 @@ impl Hashing {
     /// The outcome, where the source is shorter or longer than announced, or where its bytes are
     /// not those of an earlier attempt.
     pub fn finish(self) -> Result<Sendable, Outcome> {
-        let Self { id, context, operation, mut payload, hasher, seen } = self;
+        let Self {
+            id,
+            context,
+            operation,
+            mut payload,
+            hasher,
+            seen,
+        } = self;
         if seen != payload.len {
-            let error = SourceError::Length { expected: payload.len, seen };
+            let error = SourceError::Length {
+                expected: payload.len,
+                seen,
+            };
             return Err(Outcome::failed(id, &context, Failure::Source(error)));
         }
         let checksum = hasher.finish();
@@ -69,7 +86,12 @@ impl Hashing {
             return Err(Outcome::failed(id, &context, Failure::Source(error)));
         }
         payload.first = Some(checksum);
-        Ok(Sendable::new(id, context, Exchange::Write(operation, payload), Some(checksum)))
+        Ok(Sendable::new(
+            id,
+            context,
+            Exchange::Write(operation, payload),
+            Some(checksum),
+        ))
     }
 
     /// The source could not be read.
@@ -94,7 +116,11 @@ pub struct BodyCheck {
 
 impl BodyCheck {
     pub(super) fn new(payload: &Payload, expected: Checksum) -> Self {
-        Self { offset: payload.offset, hasher: Hasher::new(payload.algorithm), expected }
+        Self {
+            offset: payload.offset,
+            hasher: Hasher::new(payload.algorithm),
+            expected,
+        }
     }
 
     /// The next bytes that are about to be sent.
@@ -108,10 +134,16 @@ impl BodyCheck {
     /// The bytes are not those that were hashed; the exchange must be broken off.
     pub fn finish(self) -> Result<(), SourceError> {
         let seen = self.hasher.finish();
-        if seen == self.expected { Ok(()) } else { Err(changed(self.offset, &self.expected, &seen)) }
+        if seen == self.expected {
+            Ok(())
+        } else {
+            Err(changed(self.offset, &self.expected, &seen))
+        }
     }
 }
 
 fn changed(offset: u64, expected: &Checksum, seen: &Checksum) -> SourceError {
-    SourceError::Changed(format!("the bytes at offset {offset} had {expected} and now have {seen}"))
+    SourceError::Changed(format!(
+        "the bytes at offset {offset} had {expected} and now have {seen}"
+    ))
 }

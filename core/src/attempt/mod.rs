@@ -28,12 +28,12 @@ use std::sync::Arc;
 pub(crate) use context::Context;
 pub(crate) use erased::ErasedOperation;
 pub use hashing::{BodyCheck, Hashing};
-pub use outcome::{Outcome, Sent};
 pub(crate) use outcome::{Ending, Failure, ReadReport, Version};
+pub use outcome::{Outcome, Sent};
 pub(crate) use read::{Pinned, Read, Skip};
-pub(crate) use stall::StallPolicy;
 pub use receiving::{Placement, Receiving, StopReading};
 pub use sendable::{BodySource, Sendable};
+pub(crate) use stall::StallPolicy;
 
 use crate::checksum::{Algorithm, Checksum};
 use crate::operation::OperationKind;
@@ -142,7 +142,11 @@ impl Attempt {
 
     /// The first state.
     pub fn prepare(self) -> Ready {
-        let Self { id, context, exchange } = self;
+        let Self {
+            id,
+            context,
+            exchange,
+        } = self;
         match exchange {
             Exchange::Write(operation, payload) => {
                 Ready::Hash(Hashing::new(id, context, operation, payload))

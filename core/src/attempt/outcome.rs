@@ -41,7 +41,10 @@ pub(crate) enum Ending {
     /// The answer to a call, or to a body that was sent.
     Answered(Answer),
     /// Bytes of an object; `end` tells whether all that were asked for came.
-    Read { report: ReadReport, end: Result<(), Failure> },
+    Read {
+        report: ReadReport,
+        end: Result<(), Failure>,
+    },
     /// No answer that is of use.
     Failed(Failure),
     /// The adapter lost the attempt: what it did is unknown.
@@ -73,9 +76,16 @@ pub(crate) struct Version {
 pub(crate) enum Failure {
     Refused(S3Error),
     Broken(Violation),
-    Transport { kind: TransportErrorKind, detail: String, sent: Sent },
+    Transport {
+        kind: TransportErrorKind,
+        detail: String,
+        sent: Sent,
+    },
     /// The answer is of another version than the first one.
-    Changed { expected: String, seen: String },
+    Changed {
+        expected: String,
+        seen: String,
+    },
     /// The server sent the whole object where a range was asked for.
     RangeIgnored,
     Source(SourceError),
@@ -107,7 +117,7 @@ impl Failure {
 impl From<ResponseError> for Failure {
     fn from(error: ResponseError) -> Self {
         match error {
-            ResponseError::S3(error) => Self::Refused(error),
+            ResponseError::S3(error) => Self::Refused(*error),
             ResponseError::Violation(violation) => Self::Broken(violation),
         }
     }
@@ -130,12 +140,17 @@ impl Outcome {
     /// them for a retry can let them go.
     pub fn stored(&self) -> Option<(u64, u64)> {
         let answered = matches!(self.ending, Ending::Answered(_));
-        self.payload.filter(|_| answered).map(|(offset, len, _)| (offset, len))
+        self.payload
+            .filter(|_| answered)
+            .map(|(offset, len, _)| (offset, len))
     }
 
     /// Whether the exchange brought what was asked for.
     pub const fn is_success(&self) -> bool {
-        matches!(self.ending, Ending::Answered(_) | Ending::Read { end: Ok(()), .. })
+        matches!(
+            self.ending,
+            Ending::Answered(_) | Ending::Read { end: Ok(()), .. }
+        )
     }
 
     /// Whether the server refused with this status.

@@ -44,20 +44,18 @@ impl Read {
     pub(super) fn judge(&self, head: &GetObjectHead) -> Result<(Range<u64>, Version), Failure> {
         let (span, total) = match (&head.content_range, self.get.range) {
             (Some(range), Some(want)) => {
-                let due = want.end().min(range.total);
-                if range.start != want.start() || range.end != due {
-                    let expected = format!("bytes {}-{}", want.start(), due.saturating_sub(1));
-                    let seen = format!("bytes {}-{}", range.start, range.end.saturating_sub(1));
-                    return Err(broken(Rule::ContentRange, expected, seen));
-                }
-                (range.start..range.end, range.total)
+                range.check(want).map_err(Failure::Broken)?;
+                (range.start()..range.end(), range.total())
+            }
+            (Some(range), None) if range.range().len() == range.total() => {
+                (0..range.total(), range.total())
             }
             (Some(range), None) => {
-                if range.start != 0 || range.end != range.total {
-                    let seen = format!("bytes {}-{}", range.start, range.end.saturating_sub(1));
-                    return Err(broken(Rule::ContentRange, "the whole object".into(), seen));
-                }
-                (0..range.total, range.total)
+                return Err(broken(
+                    Rule::ContentRange,
+                    "the whole object".into(),
+                    range.to_string(),
+                ));
             }
             (None, want) => {
                 if head.status == StatusCode::PARTIAL_CONTENT {
@@ -72,7 +70,10 @@ impl Read {
                 (0..total, total)
             }
         };
-        if let Some(length) = head.content_length.filter(|&len| len != span.end - span.start) {
+        if let Some(length) = head
+            .content_length
+            .filter(|&len| len != span.end - span.start)
+        {
             let expected = format!("{} bytes, as Content-Range says", span.end - span.start);
             return Err(broken(Rule::ContentLength, expected, format!("{length}")));
         }
@@ -89,13 +90,22 @@ impl Read {
     fn whole_length(&self, head: &GetObjectHead) -> Result<u64, Failure> {
         let pinned = self.pinned.as_ref().map(|pinned| pinned.total);
         head.content_length.or(pinned).ok_or_else(|| {
-            broken(Rule::ContentLength, "a Content-Length".into(), "none".into())
+            broken(
+                Rule::ContentLength,
+                "a Content-Length".into(),
+                "none".into(),
+            )
         })
     }
 
     fn check_version(&self, etag: Option<&ETag>, total: u64) -> Result<(), Failure> {
-        let Some(pinned) = &self.pinned else { return Ok(()) };
-        let same_tag = pinned.etag.as_ref().is_none_or(|expected| etag == Some(expected));
+        let Some(pinned) = &self.pinned else {
+            return Ok(());
+        };
+        let same_tag = pinned
+            .etag
+            .as_ref()
+            .is_none_or(|expected| etag == Some(expected));
         if same_tag && pinned.total == total {
             return Ok(());
         }
@@ -165,10 +175,17 @@ impl ObjectBody {
     pub(super) fn end(&self) -> Result<(), Failure> {
         if self.at != self.end {
             let expected = format!("a body of {} bytes", self.end - self.start);
-            return Err(broken(Rule::BodyLength, expected, format!("{}", self.at - self.start)));
+            return Err(broken(
+                Rule::BodyLength,
+                expected,
+                format!("{}", self.at - self.start),
+            ));
         }
         let Some(due) = self.due else { return Ok(()) };
-        let seen = self.checksums().into_iter().find(|sum| sum.algorithm == due.algorithm);
+        let seen = self
+            .checksums()
+            .into_iter()
+            .find(|sum| sum.algorithm == due.algorithm);
         match seen {
             Some(seen) if seen == due => Ok(()),
             Some(seen) => Err(broken(Rule::Checksum, due.to_string(), seen.to_string())),
@@ -185,19 +202,29 @@ impl ObjectBody {
     }
 
     fn checksums(&self) -> Vec<Checksum> {
-        self.hashers.iter().map(|hasher| hasher.clone().finish()).collect()
+        self.hashers
+            .iter()
+            .map(|hasher| hasher.clone().finish())
+            .collect()
     }
 
     fn hash(&mut self, bytes: &[u8]) {
-        self.hashers.iter_mut().for_each(|hasher| hasher.update(bytes));
+        self.hashers
+            .iter_mut()
+            .for_each(|hasher| hasher.update(bytes));
     }
 
     /// Hashes the piece of `chunk` that was delivered before, and returns its length. At the end
     /// of that prefix its checksums must be those of the earlier answer's.
     fn skip_into(&mut self, chunk: &[u8]) -> Result<usize, Failure> {
-        let Some(skip) = self.skip.take() else { return Ok(0) };
+        let Some(skip) = self.skip.take() else {
+            return Ok(0);
+        };
         let left = skip.len.saturating_sub(self.at);
-        let Some(piece) = usize::try_from(left).ok().and_then(|left| chunk.get(..left)) else {
+        let Some(piece) = usize::try_from(left)
+            .ok()
+            .and_then(|left| chunk.get(..left))
+        else {
             self.hash(chunk);
             self.skip = Some(skip);
             return Ok(chunk.len());

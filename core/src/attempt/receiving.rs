@@ -35,8 +35,15 @@ pub struct Receiving {
 #[derive(Debug)]
 enum Body {
     Object(ObjectBody),
-    Answer { operation: Arc<dyn ErasedOperation>, held: Held },
-    Refusal { kind: OperationKind, pinned: bool, held: Held },
+    Answer {
+        operation: Arc<dyn ErasedOperation>,
+        held: Held,
+    },
+    Refusal {
+        kind: OperationKind,
+        pinned: bool,
+        held: Held,
+    },
 }
 
 /// A small body, held whole up to a limit.
@@ -75,7 +82,13 @@ impl Receiving {
     ) -> Result<Self, Outcome> {
         let payload = sendable.payload();
         let kind = sendable.kind();
-        let Sendable { id, context, exchange, signed_at, .. } = sendable;
+        let Sendable {
+            id,
+            context,
+            exchange,
+            signed_at,
+            ..
+        } = sendable;
         let date = head
             .headers
             .get(header::DATE)
@@ -145,7 +158,11 @@ impl Receiving {
                 Err(StopReading)
             }
             Body::Refusal { held, .. } => {
-                if held.take(chunk, REFUSAL_LIMIT) { Ok(Placement::Internal) } else { Err(StopReading) }
+                if held.take(chunk, REFUSAL_LIMIT) {
+                    Ok(Placement::Internal)
+                } else {
+                    Err(StopReading)
+                }
             }
         }
     }
@@ -156,7 +173,10 @@ impl Receiving {
         let ending = match (&self.body, &self.stopped) {
             (Body::Object(body), stopped) => {
                 let end = stopped.clone().map_or_else(|| body.end(), Err);
-                Ending::Read { report: body.report(), end }
+                Ending::Read {
+                    report: body.report(),
+                    end,
+                }
             }
             (_, Some(failure)) => Ending::Failed(failure.clone()),
             (Body::Answer { operation, held }, None) => {
@@ -175,8 +195,16 @@ impl Receiving {
 
     /// The exchange broke before the body's end. What came and was placed is kept; `detail` is for
     /// people.
-    pub fn on_transport_error(self, kind: TransportErrorKind, detail: impl Into<String>) -> Outcome {
-        let failure = Failure::Transport { kind, detail: detail.into(), sent: Sent::All };
+    pub fn on_transport_error(
+        self,
+        kind: TransportErrorKind,
+        detail: impl Into<String>,
+    ) -> Outcome {
+        let failure = Failure::Transport {
+            kind,
+            detail: detail.into(),
+            sent: Sent::All,
+        };
         self.fail(failure)
     }
 
@@ -187,7 +215,10 @@ impl Receiving {
 
     fn fail(self, failure: Failure) -> Outcome {
         let ending = match &self.body {
-            Body::Object(body) => Ending::Read { report: body.report(), end: Err(failure) },
+            Body::Object(body) => Ending::Read {
+                report: body.report(),
+                end: Err(failure),
+            },
             // A refusal whose body broke off is still a refusal: the status has come.
             Body::Refusal { kind, pinned, held } => Ending::Failed(held.refusal(*kind, *pinned)),
             Body::Answer { .. } => Ending::Failed(failure),
@@ -211,7 +242,10 @@ impl Receiving {
 
 impl Held {
     fn new(head: &response::Parts) -> Self {
-        Self { head: head.clone(), bytes: Vec::new() }
+        Self {
+            head: head.clone(),
+            bytes: Vec::new(),
+        }
     }
 
     /// Appends what fits; false where something did not.
@@ -225,7 +259,10 @@ impl Held {
         let refusal = Failure::from(refusal(kind, &self.head, &self.bytes));
         if pinned && self.head.status == StatusCode::PRECONDITION_FAILED {
             let expected = "the version that the first answer was of".into();
-            return Failure::Changed { expected, seen: "412 Precondition Failed".into() };
+            return Failure::Changed {
+                expected,
+                seen: "412 Precondition Failed".into(),
+            };
         }
         refusal
     }
@@ -247,7 +284,10 @@ fn answer_body(
     kind: OperationKind,
 ) -> Result<Body, Failure> {
     if head.status.is_success() {
-        return Ok(Body::Answer { operation, held: Held::new(head) });
+        return Ok(Body::Answer {
+            operation,
+            held: Held::new(head),
+        });
     }
     refusal_body(head, kind, false)
 }
@@ -259,9 +299,17 @@ fn refusal_body(
 ) -> Result<Body, Failure> {
     if head.status.as_u16() < 300 || head.status == StatusCode::NOT_MODIFIED {
         let expected = format!("an answer to {kind}");
-        return Err(broken(Rule::Status, expected, format!("status {}", head.status.as_u16())));
+        return Err(broken(
+            Rule::Status,
+            expected,
+            format!("status {}", head.status.as_u16()),
+        ));
     }
-    Ok(Body::Refusal { kind, pinned, held: Held::new(head) })
+    Ok(Body::Refusal {
+        kind,
+        pinned,
+        held: Held::new(head),
+    })
 }
 
 /// Whether the connection is good for more after an answer with this status. What a server does
@@ -270,6 +318,8 @@ fn is_clean(status: StatusCode) -> bool {
     status.is_success()
         || matches!(
             status,
-            StatusCode::NOT_FOUND | StatusCode::PRECONDITION_FAILED | StatusCode::RANGE_NOT_SATISFIABLE
+            StatusCode::NOT_FOUND
+                | StatusCode::PRECONDITION_FAILED
+                | StatusCode::RANGE_NOT_SATISFIABLE
         )
 }

@@ -48,7 +48,13 @@ impl Sendable {
         exchange: Exchange,
         checksum: Option<Checksum>,
     ) -> Self {
-        Self { id, context, exchange, checksum, signed_at: None }
+        Self {
+            id,
+            context,
+            exchange,
+            checksum,
+            signed_at: None,
+        }
     }
 
     /// Its name.
@@ -80,7 +86,11 @@ impl Sendable {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from(len));
         }
         self.signed_at = Some(wall);
-        match self.context.signer.sign(&unsigned, &hash, wall.offset(self.context.skew)) {
+        match self
+            .context
+            .signer
+            .sign(&unsigned, &hash, wall.offset(self.context.skew))
+        {
             Ok(request) => Ok(request.map(|()| body)),
             Err(error) => Err(self.fail(Failure::Spec(error))),
         }
@@ -103,7 +113,11 @@ impl Sendable {
         sent: Sent,
         detail: impl Into<String>,
     ) -> Outcome {
-        self.fail(Failure::Transport { kind, detail: detail.into(), sent })
+        self.fail(Failure::Transport {
+            kind,
+            detail: detail.into(),
+            sent,
+        })
     }
 
     /// The source could not be read while the body was sent, or had changed.
@@ -163,7 +177,11 @@ impl Sendable {
                 let header = checksum.algorithm.header();
                 unsigned.headers.insert(header, checksum.header_value());
                 let check = BodyCheck::new(payload, checksum);
-                let body = BodySource::Source { offset: payload.offset, len: payload.len, check };
+                let body = BodySource::Source {
+                    offset: payload.offset,
+                    len: payload.len,
+                    check,
+                };
                 (unsigned, body, payload_hash(&checksum))
             }
         }

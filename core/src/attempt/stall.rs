@@ -22,12 +22,18 @@ pub(crate) struct StallClock {
 
 impl StallClock {
     pub(crate) const fn new(policy: StallPolicy) -> Self {
-        Self { policy, waited: Duration::ZERO, bytes: 0 }
+        Self {
+            policy,
+            waited: Duration::ZERO,
+            bytes: 0,
+        }
     }
 
     /// How long the next read may take.
     pub(crate) fn patience(&self) -> Duration {
-        self.policy.idle.min(self.policy.window.saturating_sub(self.waited))
+        self.policy
+            .idle
+            .min(self.policy.window.saturating_sub(self.waited))
     }
 
     /// A read took `waited` and brought `bytes`.

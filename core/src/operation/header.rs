@@ -57,6 +57,14 @@ pub(super) fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     usable.then(|| value.to_owned())
 }
 
+/// Whether an object or part is encrypted with a key of KMS or of the customer: then its entity tag
+/// is not an MD5 (API_Object, ETag).
+pub(super) fn is_encrypted(headers: &HeaderMap) -> bool {
+    let kind = headers.get("x-amz-server-side-encryption");
+    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"aws:kms"))
+        || headers.contains_key("x-amz-server-side-encryption-customer-algorithm")
+}
+
 /// The conditions of a write (API_PutObject, API_CompleteMultipartUpload): replace only the
 /// version with this tag, write only where there is no object.
 pub(super) fn set_conditions(

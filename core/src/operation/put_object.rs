@@ -28,6 +28,8 @@ pub struct PutObjectOutput {
     pub etag: Option<ETag>,
     /// The checksums that the server took of it.
     pub declared: Declared,
+    /// Whether it is encrypted so that its tag can't be an MD5.
+    pub encrypted: bool,
     /// Its version, where the bucket has versions.
     pub version_id: Option<String>,
 }
@@ -70,6 +72,7 @@ impl Operation for PutObject {
         Ok(PutObjectOutput {
             etag: header::etag(&head.headers),
             declared: Declared::from_headers(&head.headers),
+            encrypted: header::is_encrypted(&head.headers),
             version_id: header::text(&head.headers, "x-amz-version-id"),
         })
     }

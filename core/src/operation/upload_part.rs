@@ -33,6 +33,8 @@ pub struct UploadPartOutput {
     pub etag: ETag,
     /// The checksums that the server took of it.
     pub declared: Declared,
+    /// Whether it is encrypted so that its tag can't be an MD5.
+    pub encrypted: bool,
 }
 
 impl UploadPart {
@@ -80,6 +82,7 @@ impl Operation for UploadPart {
         Ok(UploadPartOutput {
             etag,
             declared: Declared::from_headers(&head.headers),
+            encrypted: header::is_encrypted(&head.headers),
         })
     }
 

@@ -106,7 +106,9 @@ impl SessionConfig {
     /// one slow range does not stop the others, within three quarters of the memory, so that an
     /// upload which is fed by it still finds room.
     pub fn window(&self, part_size: u64) -> u64 {
-        let wanted = u64::from(self.slots()).saturating_mul(4).saturating_mul(part_size);
+        let wanted = u64::from(self.slots())
+            .saturating_mul(4)
+            .saturating_mul(part_size);
         let buffers = u64::from(self.slots()).saturating_mul(self.exchange_memory);
         wanted.min((self.memory / 4 * 3).saturating_sub(buffers.min(self.memory / 4)))
     }
@@ -118,7 +120,11 @@ impl SessionConfig {
     }
 
     pub(crate) const fn deadlines(&self, head: Duration) -> Deadlines {
-        Deadlines { connect: self.timeouts.connect, head, idle: self.timeouts.idle }
+        Deadlines {
+            connect: self.timeouts.connect,
+            head,
+            idle: self.timeouts.idle,
+        }
     }
 
     pub(crate) const fn stall_policy(&self) -> StallPolicy {

@@ -38,13 +38,20 @@ impl CredentialState {
     pub(crate) fn new(source: &CredentialSource, region: Region) -> Self {
         let (signer, renewable) = match source {
             CredentialSource::Anonymous => (Some(Signer::anonymous()), false),
-            CredentialSource::Static(credentials) => {
-                (Some(Signer::new(Arc::clone(credentials), region.clone())), false)
-            }
+            CredentialSource::Static(credentials) => (
+                Some(Signer::new(Arc::clone(credentials), region.clone())),
+                false,
+            ),
             CredentialSource::Provided => (None, true),
         };
         let request = if renewable { Request::Due } else { Request::No };
-        Self { region, signer, renewable, generation: 0, request }
+        Self {
+            region,
+            signer,
+            renewable,
+            generation: 0,
+            request,
+        }
     }
 
     /// Counts the credentials, so that an expiry is blamed on the right ones.
@@ -62,7 +69,11 @@ impl CredentialState {
 
     /// The signer in force; `None` while the driver is to provide credentials.
     pub(crate) fn signer(&self) -> Option<Signer> {
-        if self.request == Request::No { self.signer.clone() } else { None }
+        if self.request == Request::No {
+            self.signer.clone()
+        } else {
+            None
+        }
     }
 
     /// Whether the driver is to be asked now; it is asked once.

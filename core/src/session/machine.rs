@@ -39,7 +39,7 @@ pub struct Session {
 
 /// What the transfers of a session share.
 #[derive(Debug)]
-pub struct Shared {
+pub(crate) struct Shared {
     pub(crate) config: SessionConfig,
     pub(crate) budget: RetryBudget,
     pub(crate) skew: ClockSkew,
@@ -128,8 +128,16 @@ enum State {
 
 impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { state, attempts, retries, .. } = self;
-        write!(f, "Entry {{ {state:?}, attempts: {attempts}, retries: {retries} }}")
+        let Self {
+            state,
+            attempts,
+            retries,
+            ..
+        } = self;
+        write!(
+            f,
+            "Entry {{ {state:?}, attempts: {attempts}, retries: {retries} }}"
+        )
     }
 }
 
@@ -154,7 +162,9 @@ impl Session {
                 rng: Rng::new(seed),
                 credentials: CredentialState::new(&config.credentials, region),
                 notices: Notices::default(),
-                memory: MemoryAccount { free: config.memory.saturating_sub(buffers) },
+                memory: MemoryAccount {
+                    free: config.memory.saturating_sub(buffers),
+                },
                 retries: 0,
                 config,
             },
@@ -181,7 +191,10 @@ impl Session {
             since: now,
         };
         self.transfers.insert(id, entry);
-        Handle { id, kind: PhantomData }
+        Handle {
+            id,
+            kind: PhantomData,
+        }
     }
 
     /// Takes the result of a transfer that has [ended](Step::Ended).
@@ -192,7 +205,11 @@ impl Session {
         let misuse = |text: &'static str| TransferError::new(ApiMisuse(text.into()));
         match self.transfers.get(&handle.id) {
             Some(entry) if entry.state == State::Ended => {}
-            Some(_) => return Err(misuse("the result of a transfer that has not ended was taken")),
+            Some(_) => {
+                return Err(misuse(
+                    "the result of a transfer that has not ended was taken",
+                ));
+            }
             None => return Err(misuse("the result of a transfer was taken twice")),
         }
         let Some(entry) = self.transfers.remove(&handle.id) else {
@@ -225,7 +242,9 @@ impl Session {
             retries: entry.retries,
             in_flight: u32::try_from(flights.count()).unwrap_or(u32::MAX),
             rate: entry.meter.rate(now),
-            remaining: counters.total.and_then(|total| entry.meter.remaining(bytes, total, now)),
+            remaining: counters
+                .total
+                .and_then(|total| entry.meter.remaining(bytes, total, now)),
             elapsed: now.since(entry.since),
         })
     }
@@ -242,7 +261,9 @@ impl Session {
     }
 
     fn flights_of(&self, transfer: TransferId) -> impl Iterator<Item = &Flight> {
-        self.in_flight.values().filter(move |flight| flight.id.transfer == transfer)
+        self.in_flight
+            .values()
+            .filter(move |flight| flight.id.transfer == transfer)
     }
 
     fn bytes_of(&self, transfer: TransferId, entry: &Entry) -> u64 {
@@ -254,7 +275,9 @@ impl Session {
 
     /// Asks transfers in turn what they want, beginning after the one that was served last.
     fn poll_transfers(&mut self, now: Instant) -> Step {
-        let after = self.transfers.range(TransferId(self.served.0.saturating_add(1))..);
+        let after = self
+            .transfers
+            .range(TransferId(self.served.0.saturating_add(1))..);
         let before = self.transfers.range(..=self.served);
         let order: Vec<TransferId> = after
             .chain(before)
@@ -275,7 +298,10 @@ impl Session {
             pause.add(Some(flight.expires), Blocked::InFlight);
         }
         match pause.why {
-            Some(why) => Step::Wait { until: pause.until, why },
+            Some(why) => Step::Wait {
+                until: pause.until,
+                why,
+            },
             None => Step::Done,
         }
     }
@@ -283,10 +309,19 @@ impl Session {
     fn poll_transfer(&mut self, id: TransferId, now: Instant, pause: &mut Pause) -> Option<Step> {
         let slot_free = self.in_flight.len() < usize::from(self.shared.config.slots());
         let entry = self.transfers.get_mut(&id)?;
-        let mut cx = Cx { now, serial: self.next_serial, shared: &mut self.shared, slot_free };
+        let mut cx = Cx {
+            now,
+            serial: self.next_serial,
+            shared: &mut self.shared,
+            slot_free,
+        };
         match entry.work.next(&mut cx) {
             Next::Start(start) => Some(self.start(id, start, now)),
-            Next::Fill { offset, len } => Some(Step::Fill { transfer: id, offset, len }),
+            Next::Fill { offset, len } => Some(Step::Fill {
+                transfer: id,
+                offset,
+                len,
+            }),
             Next::Abort(serial) => {
                 let flight = self.in_flight.get_mut(&serial);
                 match flight.filter(|flight| !flight.aborting) {
@@ -313,7 +348,10 @@ impl Session {
     }
 
     fn start(&mut self, transfer: TransferId, start: Start, now: Instant) -> Step {
-        let id = AttemptId { transfer, serial: self.next_serial };
+        let id = AttemptId {
+            transfer,
+            serial: self.next_serial,
+        };
         self.next_serial += 1;
         let config = &self.shared.config;
         let timeouts = &config.timeouts;
@@ -323,14 +361,23 @@ impl Session {
         };
         let deadlines = config.deadlines(head);
         let lease = deadlines.connect + deadlines.head + deadlines.idle + LEASE_GRACE;
-        let flight =
-            Flight { id, lease, expires: now + lease, aborting: false, bytes: 0 };
+        let flight = Flight {
+            id,
+            lease,
+            expires: now + lease,
+            aborting: false,
+            bytes: 0,
+        };
         self.in_flight.insert(id.serial, flight);
         if let Some(entry) = self.transfers.get_mut(&transfer) {
             entry.attempts = entry.attempts.saturating_add(1);
             entry.retries = entry.retries.saturating_add(u32::from(start.number > 1));
         }
-        let signer = self.shared.credentials.signer().unwrap_or_else(crate::sign::Signer::anonymous);
+        let signer = self
+            .shared
+            .credentials
+            .signer()
+            .unwrap_or_else(crate::sign::Signer::anonymous);
         let context = Context {
             endpoint: config.endpoint.clone(),
             signer,
@@ -340,34 +387,51 @@ impl Session {
             stall: config.stall_policy(),
             user_agent: config.user_agent.clone(),
         };
-        Step::Start(Attempt { id, context, exchange: start.exchange })
+        Step::Start(Attempt {
+            id,
+            context,
+            exchange: start.exchange,
+        })
     }
 
     /// An attempt that was silent for its whole lease is to be ended. Its slot and its memory stay
     /// taken until its outcome is back.
     fn expired(&mut self, now: Instant) -> Option<AttemptId> {
-        let flight =
-            self.in_flight.values_mut().find(|flight| !flight.aborting && flight.expires <= now)?;
+        let flight = self
+            .in_flight
+            .values_mut()
+            .find(|flight| !flight.aborting && flight.expires <= now)?;
         flight.aborting = true;
         Some(flight.id)
     }
 
     fn on_outcome(&mut self, outcome: Outcome, now: Instant) -> Accepted {
         let id = outcome.id();
-        let known = self.in_flight.get(&id.serial).is_some_and(|flight| flight.id == id);
+        let known = self
+            .in_flight
+            .get(&id.serial)
+            .is_some_and(|flight| flight.id == id);
         let Some(entry) = self.transfers.get_mut(&id.transfer).filter(|_| known) else {
             return Accepted::Stale;
         };
         self.in_flight.remove(&id.serial);
-        let mut cx =
-            Cx { now, serial: self.next_serial, shared: &mut self.shared, slot_free: true };
+        let mut cx = Cx {
+            now,
+            serial: self.next_serial,
+            shared: &mut self.shared,
+            slot_free: true,
+        };
         entry.work.on_outcome(outcome, &mut cx);
         self.note_progress(id.transfer, now);
         Accepted::Counted
     }
 
     fn on_progress(&mut self, attempt: AttemptId, bytes: u64, now: Instant) -> Accepted {
-        match self.in_flight.get_mut(&attempt.serial).filter(|flight| flight.id == attempt) {
+        match self
+            .in_flight
+            .get_mut(&attempt.serial)
+            .filter(|flight| flight.id == attempt)
+        {
             Some(flight) => {
                 flight.expires = now + flight.lease;
                 flight.bytes = flight.bytes.max(bytes);
@@ -379,7 +443,10 @@ impl Session {
     }
 
     fn note_progress(&mut self, transfer: TransferId, now: Instant) {
-        let bytes = self.transfers.get(&transfer).map(|entry| self.bytes_of(transfer, entry));
+        let bytes = self
+            .transfers
+            .get(&transfer)
+            .map(|entry| self.bytes_of(transfer, entry));
         if let (Some(bytes), Some(entry)) = (bytes, self.transfers.get_mut(&transfer)) {
             entry.high_water = bytes;
             entry.meter.record(bytes, now);
@@ -421,10 +488,18 @@ impl Session {
         now: Instant,
         then: impl FnOnce(&mut dyn Work, &mut Cx<'_>),
     ) -> Accepted {
-        match self.transfers.get_mut(&transfer).filter(|entry| entry.state == State::Running) {
+        match self
+            .transfers
+            .get_mut(&transfer)
+            .filter(|entry| entry.state == State::Running)
+        {
             Some(entry) => {
-                let mut cx =
-                    Cx { now, serial: self.next_serial, shared: &mut self.shared, slot_free: true };
+                let mut cx = Cx {
+                    now,
+                    serial: self.next_serial,
+                    shared: &mut self.shared,
+                    slot_free: true,
+                };
                 then(&mut *entry.work, &mut cx);
                 Accepted::Counted
             }
@@ -440,7 +515,9 @@ impl Session {
         self.shared.config.concurrency = concurrency;
         let after = buffers(&self.shared.config);
         self.shared.memory.release(before.saturating_sub(after));
-        self.shared.memory.reserve_up_to(after.saturating_sub(before));
+        self.shared
+            .memory
+            .reserve_up_to(after.saturating_sub(before));
         Accepted::Counted
     }
 }
@@ -450,7 +527,10 @@ impl Machine for Session {
         if let Some(id) = self.expired(now) {
             return Step::Abort(id);
         }
-        let running = self.transfers.values().any(|entry| entry.state == State::Running);
+        let running = self
+            .transfers
+            .values()
+            .any(|entry| entry.state == State::Running);
         if running && self.shared.credentials.take_request() {
             return Step::NeedCredentials;
         }
@@ -464,9 +544,11 @@ impl Machine for Session {
             Input::Released { transfer, up_to } => {
                 self.with_running(transfer, now, |work, _| work.on_released(up_to))
             }
-            Input::Supplied { transfer, up_to, end } => {
-                self.with_running(transfer, now, |work, cx| work.on_supplied(up_to, end, cx))
-            }
+            Input::Supplied {
+                transfer,
+                up_to,
+                end,
+            } => self.with_running(transfer, now, |work, cx| work.on_supplied(up_to, end, cx)),
             Input::Credentials(result) => self.on_credentials(result, now),
             Input::Concurrency(concurrency) => self.set_concurrency(concurrency),
             Input::Cancel(Some(id)) => self.fail(id, Cause::Cancelled, now),

@@ -7,10 +7,10 @@ mod notice;
 mod step;
 
 pub use config::{SessionConfig, Timeouts};
-pub(crate) use credentials::CredentialState;
 pub use credentials::CredentialSource;
-pub use machine::{Handle, Session};
+pub(crate) use credentials::CredentialState;
 pub(crate) use machine::Shared;
+pub use machine::{Handle, Session};
 pub(crate) use notice::Notices;
 pub use notice::{Notice, Reaction};
 pub use step::{Accepted, Blocked, Input, Machine, Step};

@@ -25,7 +25,12 @@ impl<O: Operation> Transfer for Call<O> {
 
 impl<O: Operation> IntoWork for Call<O> {
     fn into_work(self) -> Box<dyn Work> {
-        Box::new(CallWork { operation: self.0, tries: None, in_flight: None, result: None })
+        Box::new(CallWork {
+            operation: self.0,
+            tries: None,
+            in_flight: None,
+            result: None,
+        })
     }
 }
 
@@ -39,14 +44,22 @@ struct CallWork<O: Operation> {
 impl<O: Operation> CallWork<O> {
     fn end(&mut self, cause: Cause) {
         let attempts = self.tries.as_ref().map_or(0, Tries::sent);
-        self.result = Some(Err(TransferError { attempts, ..TransferError::new(cause) }));
+        self.result = Some(Err(TransferError {
+            attempts,
+            ..TransferError::new(cause)
+        }));
     }
 }
 
 impl<O: Operation> Work for CallWork<O> {
     fn next(&mut self, cx: &mut Cx<'_>) -> Next {
         match (&self.result, self.in_flight) {
-            (None, Some(_)) => return Next::Wait { until: None, why: Blocked::InFlight },
+            (None, Some(_)) => {
+                return Next::Wait {
+                    until: None,
+                    why: Blocked::InFlight,
+                };
+            }
             // A call that was given up is ended at once, and its end is still waited for.
             (Some(_), Some(serial)) => return Next::Abort(serial),
             (Some(_), None) => return Next::Ended,
@@ -57,7 +70,10 @@ impl<O: Operation> Work for CallWork<O> {
         }
         let tries = self.tries.get_or_insert_with(|| cx.tries(O::KIND));
         if tries.ready_at() > cx.now {
-            return Next::Wait { until: Some(tries.ready_at()), why: Blocked::Backoff };
+            return Next::Wait {
+                until: Some(tries.ready_at()),
+                why: Blocked::Backoff,
+            };
         }
         self.in_flight = Some(cx.serial);
         Next::call(self.operation.clone(), tries.start())
@@ -65,7 +81,9 @@ impl<O: Operation> Work for CallWork<O> {
 
     fn on_outcome(&mut self, outcome: Outcome, cx: &mut Cx<'_>) {
         self.in_flight = None;
-        let (None, Some(tries)) = (&self.result, &mut self.tries) else { return };
+        let (None, Some(tries)) = (&self.result, &mut self.tries) else {
+            return;
+        };
         if let Ending::Answered(answer) = &outcome.ending {
             tries.succeed(cx);
             match O::from_answer(answer.clone()) {
@@ -89,6 +107,8 @@ impl<O: Operation> Work for CallWork<O> {
 
     fn into_result(self: Box<Self>) -> Result<Box<dyn Any + Send>, TransferError> {
         let unended = || Err(TransferError::new(Unreachable("a call that has not ended")));
-        self.result.unwrap_or_else(unended).map(|output| Box::new(output) as Box<dyn Any + Send>)
+        self.result
+            .unwrap_or_else(unended)
+            .map(|output| Box::new(output) as Box<dyn Any + Send>)
     }
 }

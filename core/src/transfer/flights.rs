@@ -19,7 +19,13 @@ impl<T> Flights<T> {
     }
 
     pub(super) fn insert(&mut self, serial: u64, task: T) {
-        self.0.insert(serial, Flight { task, aborted: false });
+        self.0.insert(
+            serial,
+            Flight {
+                task,
+                aborted: false,
+            },
+        );
     }
 
     pub(super) fn remove(&mut self, serial: u64) -> Option<T> {
@@ -37,11 +43,17 @@ impl<T> Flights<T> {
     /// Ends all attempts whose task `ends`, one step at a time, and waits for the outcomes of all;
     /// `None` when none is under way.
     pub(super) fn wind_down(&mut self, ends: impl Fn(&T) -> bool) -> Option<Next> {
-        let next = self.0.iter_mut().find(|(_, flight)| !flight.aborted && ends(&flight.task));
+        let next = self
+            .0
+            .iter_mut()
+            .find(|(_, flight)| !flight.aborted && ends(&flight.task));
         if let Some((serial, flight)) = next {
             flight.aborted = true;
             return Some(Next::Abort(*serial));
         }
-        (!self.0.is_empty()).then_some(Next::Wait { until: None, why: Blocked::InFlight })
+        (!self.0.is_empty()).then_some(Next::Wait {
+            until: None,
+            why: Blocked::InFlight,
+        })
     }
 }

@@ -30,7 +30,11 @@ pub struct Page {
 impl Listing {
     /// A listing that begins with `request`.
     pub const fn new(request: ListObjectsV2) -> Self {
-        Self { request, pages: 0, milestone: None }
+        Self {
+            request,
+            pages: 0,
+            milestone: None,
+        }
     }
 
     /// The listing of what follows `page`. Pages must make progress: a server that says there is
@@ -40,7 +44,10 @@ impl Listing {
             return Ok(None);
         }
         let expected = "a NextContinuationToken that was not there before";
-        let Some(token) = page.next_continuation_token.clone().filter(|token| !token.is_empty())
+        let Some(token) = page
+            .next_continuation_token
+            .clone()
+            .filter(|token| !token.is_empty())
         else {
             return Err(Violation::new(Rule::Paging, expected, "none"));
         };
@@ -49,8 +56,12 @@ impl Listing {
         {
             return Err(Violation::new(Rule::Paging, expected, token));
         }
-        if page.objects.is_empty() && page.common_prefixes.is_empty() {
-            return Err(Violation::new(Rule::Paging, "keys on a page that is not the last", "none"));
+        if page.objects.is_empty() && page.prefixes.is_empty() {
+            return Err(Violation::new(
+                Rule::Paging,
+                "keys on a page that is not the last",
+                "none",
+            ));
         }
         self.pages = self.pages.saturating_add(1);
         if self.pages.is_power_of_two() {
@@ -68,7 +79,10 @@ impl Transfer for Listing {
 impl IntoWork for Listing {
     fn into_work(self) -> Box<dyn Work> {
         let call = Call::new(self.request.clone()).into_work();
-        Box::new(ListingWork { listing: self, call })
+        Box::new(ListingWork {
+            listing: self,
+            call,
+        })
     }
 }
 
@@ -98,7 +112,13 @@ impl Work for ListingWork {
         let content = self.call.into_result()?.downcast::<ListObjectsV2Output>();
         let content = content
             .map_err(|_| TransferError::new(Unreachable("a listing's answer of another type")))?;
-        let next = self.listing.following(&content).map_err(TransferError::new)?;
-        Ok(Box::new(Page { content: *content, next }))
+        let next = self
+            .listing
+            .following(&content)
+            .map_err(TransferError::new)?;
+        Ok(Box::new(Page {
+            content: *content,
+            next,
+        }))
     }
 }

@@ -90,7 +90,10 @@ impl Tries {
         cx: &mut Cx<'_>,
     ) -> Verdict {
         let failure = match &outcome.ending {
-            Ending::Failed(failure) | Ending::Read { end: Err(failure), .. } => failure.clone(),
+            Ending::Failed(failure)
+            | Ending::Read {
+                end: Err(failure), ..
+            } => failure.clone(),
             _ => Failure::Transport {
                 kind: TransportErrorKind::Other,
                 detail: "the exchange was lost".into(),
@@ -104,7 +107,9 @@ impl Tries {
             None => self.judge(&failure, outcome, cx),
         };
         let reaction = match &verdict {
-            Verdict::Retry => Reaction::Retry { after: self.not_before.since(cx.now) },
+            Verdict::Retry => Reaction::Retry {
+                after: self.not_before.since(cx.now),
+            },
             Verdict::Fail(_) => Reaction::GiveUp,
         };
         cx.shared.notices.push(Notice {
@@ -123,10 +128,17 @@ impl Tries {
                 if let Some(verdict) = self.remedy(error, outcome, cx) {
                     return verdict;
                 }
-                if is_transient_refusal(error) { FailureClass::Transient } else { classify(error) }
+                if is_transient_refusal(error) {
+                    FailureClass::Transient
+                } else {
+                    classify(error)
+                }
             }
             Failure::Broken(_) => FailureClass::Transient,
-            Failure::Transport { kind: TransportErrorKind::Aborted, .. } => FailureClass::Timeout,
+            Failure::Transport {
+                kind: TransportErrorKind::Aborted,
+                ..
+            } => FailureClass::Timeout,
             Failure::Transport { kind, .. } => classify_transport(*kind),
             Failure::Changed { .. }
             | Failure::RangeIgnored
@@ -182,7 +194,11 @@ impl Tries {
             return Verdict::Fail(cause);
         }
         let give_up = |attempts, budget_empty| {
-            Verdict::Fail(Cause::GaveUp { attempts, budget_empty, last: Box::new(cause) })
+            Verdict::Fail(Cause::GaveUp {
+                attempts,
+                budget_empty,
+                last: Box::new(cause),
+            })
         };
         if self.sent >= self.limit {
             return give_up(self.sent, false);
@@ -191,8 +207,10 @@ impl Tries {
         let Some(cost) = shared.budget.try_spend(&shared.config.retry, class) else {
             return give_up(self.sent, true);
         };
-        let delay =
-            shared.config.retry.delay(class, self.retries, retry_after, &mut shared.rng);
+        let delay = shared
+            .config
+            .retry
+            .delay(class, self.retries, retry_after, &mut shared.rng);
         self.held = Some(cost);
         self.retries = self.retries.saturating_add(1);
         self.not_before = cx.now + delay;
@@ -221,7 +239,11 @@ impl Failure {
         match self {
             Self::Refused(error) => Cause::S3(error),
             Self::Broken(violation) => Cause::Violation(violation),
-            Self::Transport { kind, detail, .. } => Cause::Transport { operation, kind, detail },
+            Self::Transport { kind, detail, .. } => Cause::Transport {
+                operation,
+                kind,
+                detail,
+            },
             Self::Changed { expected, seen } => Cause::ObjectChanged { expected, seen },
             Self::RangeIgnored => Cause::ObjectChanged {
                 expected: "the range that was asked for".into(),

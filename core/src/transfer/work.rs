@@ -78,30 +78,51 @@ pub struct Start {
 impl Next {
     /// Nothing to do before an outcome is back.
     pub(crate) const fn in_flight() -> Self {
-        Self::Wait { until: None, why: Blocked::InFlight }
+        Self::Wait {
+            until: None,
+            why: Blocked::InFlight,
+        }
     }
 
     /// The sooner of two waits; anything else as it is.
     pub(crate) fn or_sooner(self, other: Self) -> Self {
         match (self, other) {
-            (Self::Wait { until: a, why }, Self::Wait { until: b, why: second }) => {
+            (
+                Self::Wait { until: a, why },
+                Self::Wait {
+                    until: b,
+                    why: second,
+                },
+            ) => {
                 let until = [a, b].into_iter().flatten().min();
-                Self::Wait { until, why: if until == a { why } else { second } }
+                Self::Wait {
+                    until,
+                    why: if until == a { why } else { second },
+                }
             }
             (next, _) => next,
         }
     }
 
     pub(crate) fn call(operation: impl Operation, number: u32) -> Self {
-        Self::Start(Start { exchange: Exchange::Call(Arc::new(operation)), number })
+        Self::Start(Start {
+            exchange: Exchange::Call(Arc::new(operation)),
+            number,
+        })
     }
 
     pub(crate) fn read(read: Read, number: u32) -> Self {
-        Self::Start(Start { exchange: Exchange::Read(Arc::new(read)), number })
+        Self::Start(Start {
+            exchange: Exchange::Read(Arc::new(read)),
+            number,
+        })
     }
 
     pub(crate) fn write(operation: impl Operation, payload: Payload, number: u32) -> Self {
-        Self::Start(Start { exchange: Exchange::Write(Arc::new(operation), payload), number })
+        Self::Start(Start {
+            exchange: Exchange::Write(Arc::new(operation), payload),
+            number,
+        })
     }
 }
 

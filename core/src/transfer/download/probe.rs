@@ -21,7 +21,7 @@ pub(super) enum Probe {
     Found(HeadObjectOutput),
     /// Refused for good, for example because the credentials don't allow it. The download goes
     /// on without what it would have told.
-    Refused(Cause),
+    Refused,
 }
 
 /// Where a probe stands after an outcome.
@@ -38,20 +38,27 @@ pub(super) enum Probed {
 
 impl Probe {
     pub(super) const fn new() -> Self {
-        Self::Open { tries: None, in_flight: false }
-    }
-
-    /// Whether nothing more is to be expected of it.
-    pub(super) const fn is_settled(&self) -> bool {
-        !matches!(self, Self::Open { .. })
+        Self::Open {
+            tries: None,
+            in_flight: false,
+        }
     }
 
     /// The next request, or what it waits for; `None` where there is nothing to do.
     pub(super) fn next(&mut self, known: &Known, cx: &mut Cx<'_>) -> Option<Next> {
-        let Self::Open { tries, in_flight: in_flight @ false } = self else { return None };
+        let Self::Open {
+            tries,
+            in_flight: in_flight @ false,
+        } = self
+        else {
+            return None;
+        };
         let tries = tries.get_or_insert_with(|| cx.tries(OperationKind::HeadObject));
         if tries.ready_at() > cx.now {
-            return Some(Next::Wait { until: Some(tries.ready_at()), why: Blocked::Backoff });
+            return Some(Next::Wait {
+                until: Some(tries.ready_at()),
+                why: Blocked::Backoff,
+            });
         }
         *in_flight = true;
         let head = HeadObject {
@@ -63,7 +70,13 @@ impl Probe {
     }
 
     pub(super) fn on_outcome(&mut self, outcome: &Outcome, cx: &mut Cx<'_>) -> Probed {
-        let Self::Open { tries: Some(tries), in_flight } = self else { return Probed::Settled };
+        let Self::Open {
+            tries: Some(tries),
+            in_flight,
+        } = self
+        else {
+            return Probed::Settled;
+        };
         *in_flight = false;
         if let Ending::Answered(answer) = &outcome.ending {
             tries.succeed(cx);
@@ -75,8 +88,9 @@ impl Probe {
         }
         match tries.fail(outcome, cx) {
             Verdict::Retry => Probed::Open,
-            Verdict::Fail(cause @ Cause::S3(_)) => {
-                *self = Self::Refused(cause);
+            // The first range meets the same refusal, and its answer has words.
+            Verdict::Fail(Cause::S3(_)) => {
+                *self = Self::Refused;
                 Probed::Settled
             }
             Verdict::Fail(cause) => Probed::Fail(cause),

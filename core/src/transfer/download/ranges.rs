@@ -100,7 +100,10 @@ impl Ranges {
                 chosen = Some(*start);
                 break;
             }
-            wake = [wake, Some(piece.tries.ready_at())].into_iter().flatten().min();
+            wake = [wake, Some(piece.tries.ready_at())]
+                .into_iter()
+                .flatten()
+                .min();
             why = Blocked::Backoff;
         }
         match chosen.and_then(|start| self.pending.remove(&start)) {
@@ -147,7 +150,10 @@ impl Ranges {
                 if error.status == 416 && known.version.is_some() =>
             {
                 let expected = format!("an object that has the bytes {}", piece.range);
-                Event::Fail(Cause::ObjectChanged { expected, seen: error.to_string() })
+                Event::Fail(Cause::ObjectChanged {
+                    expected,
+                    seen: error.to_string(),
+                })
             }
             Ending::Lost if known.spec.order == Order::InOrder => {
                 // It may have delivered bytes that nobody can take back or check.
@@ -181,12 +187,14 @@ impl Ranges {
 
     /// Whether all bytes have come.
     pub(super) fn is_complete(&self, known: &Known) -> bool {
-        known.total_if_settled().is_some_and(|total| self.done.is_complete(total))
+        known
+            .total_if_settled()
+            .is_some_and(|total| self.done.is_complete(total))
     }
 
     /// The checksum of all bytes, if every piece has one.
-    pub(super) fn combined(&self) -> Option<Checksum> {
-        self.done.combined(combine)
+    pub(super) fn combined(&self, total: u64) -> Option<Checksum> {
+        self.done.combined(total, combine)
     }
 
     pub(super) const fn segments(&self) -> &Segments {
@@ -204,7 +212,12 @@ impl Ranges {
 
     /// All bytes below have come: the offset that an in-order consumer is waiting for.
     fn front(&self) -> u64 {
-        let early = self.early.iter().map(|(range, _)| range.end()).max().unwrap_or(0);
+        let early = self
+            .early
+            .iter()
+            .map(|(range, _)| range.end())
+            .max()
+            .unwrap_or(0);
         self.done.contiguous_until().max(early)
     }
 
@@ -215,15 +228,22 @@ impl Ranges {
 
     /// A range that a stream is about to replace has ended. What it delivered still counts.
     pub(super) fn on_replaced(&mut self, outcome: &Outcome, known: &Known) -> Event {
-        let Ending::Read { report, .. } = &outcome.ending else { return Event::Nothing };
-        let Some(range) = report.range else { return Event::Nothing };
-        self.record(range, &report.checksums, known).map_or_else(Event::Fail, |()| Event::Nothing)
+        let Ending::Read { report, .. } = &outcome.ending else {
+            return Event::Nothing;
+        };
+        let Some(range) = report.range else {
+            return Event::Nothing;
+        };
+        self.record(range, &report.checksums, known)
+            .map_or_else(Event::Fail, |()| Event::Nothing)
     }
 
     /// Whether ranges can't be relied on: without a strong entity tag nothing holds two answers
     /// together, so only an object that comes by one is read this way.
     pub(super) fn must_stream(&self, known: &Known) -> bool {
-        let Some(version) = &known.version else { return false };
+        let Some(version) = &known.version else {
+            return false;
+        };
         let pinned = version.etag.as_ref().is_some_and(ETag::is_strong);
         let broken_off = self.bytes() > 0 && self.bytes() < version.total;
         !pinned && (version.total > known.part_size || broken_off)
@@ -266,7 +286,14 @@ impl Ranges {
             piece.range.end().min(version.total)
         });
         match ByteRange::new(start, end) {
-            Some(rest) => self.retry(Piece { range: rest, ..piece }, outcome, cx),
+            Some(rest) => self.retry(
+                Piece {
+                    range: rest,
+                    ..piece
+                },
+                outcome,
+                cx,
+            ),
             // All bytes are there; what came after them is the server's mistake.
             None => Event::Nothing,
         }
@@ -290,7 +317,9 @@ impl Ranges {
     ) -> Result<(), Cause> {
         if range.start() == self.prefix.0 && checksums.len() == CANDIDATES.len() {
             let joined = self.prefix.1.iter().filter_map(|sum| {
-                let next = checksums.iter().find(|next| next.algorithm == sum.algorithm)?;
+                let next = checksums
+                    .iter()
+                    .find(|next| next.algorithm == sum.algorithm)?;
                 combine(sum, next, range.len())
             });
             self.prefix = (range.end(), joined.collect());

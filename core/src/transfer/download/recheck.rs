@@ -3,7 +3,7 @@ use crate::attempt::{Ending, Outcome, Read};
 use crate::checksum::{Checksum, combine};
 use crate::error::Cause;
 use crate::operation::OperationKind;
-use crate::range::{ByteRange, Segments};
+use crate::range::{ByteRange, Segment, Segments};
 use crate::session::Blocked;
 use crate::transfer::tries::{Tries, Verdict};
 use crate::transfer::{Cx, Next, Verified};
@@ -34,17 +34,21 @@ impl Recheck {
         segments: &Segments,
         cx: &Cx<'_>,
     ) -> Self {
-        let suspect = |(range, checksum): (ByteRange, Option<Checksum>)| {
+        let suspect = |segment: &Segment| {
             Some(Suspect {
-                range,
-                placed: checksum?,
+                range: segment.range,
+                placed: segment.checksum?,
                 again: None,
                 replaced: false,
                 in_flight: false,
                 tries: cx.part_tries(OperationKind::GetObject),
             })
         };
-        Self { expected, seen, pieces: segments.iter().filter_map(suspect).collect() }
+        Self {
+            expected,
+            seen,
+            pieces: segments.iter().filter_map(suspect).collect(),
+        }
     }
 
     pub(super) fn next(&mut self, known: &Known, cx: &Cx<'_>) -> (Next, Option<Task>) {
@@ -56,26 +60,45 @@ impl Recheck {
                 continue;
             }
             if piece.tries.ready_at() > cx.now {
-                wake = [wake, Some(piece.tries.ready_at())].into_iter().flatten().min();
+                wake = [wake, Some(piece.tries.ready_at())]
+                    .into_iter()
+                    .flatten()
+                    .min();
                 continue;
             }
             piece.in_flight = true;
-            let read = Read { place: replacing, ..known.read(Some(piece.range), algorithms) };
-            return (Next::read(read, piece.tries.start()), Some(Task::Recheck(index)));
+            let read = Read {
+                place: replacing,
+                ..known.read(Some(piece.range), algorithms)
+            };
+            return (
+                Next::read(read, piece.tries.start()),
+                Some(Task::Recheck(index)),
+            );
         }
-        let why = if wake.is_some() { Blocked::Backoff } else { Blocked::InFlight };
+        let why = if wake.is_some() {
+            Blocked::Backoff
+        } else {
+            Blocked::InFlight
+        };
         (Next::Wait { until: wake, why }, None)
     }
 
     pub(super) fn on_outcome(&mut self, index: usize, outcome: &Outcome, cx: &mut Cx<'_>) -> Event {
         let replacing = self.pieces.iter().all(|piece| piece.again.is_some());
-        let Some(piece) = self.pieces.get_mut(index) else { return Event::Nothing };
+        let Some(piece) = self.pieces.get_mut(index) else {
+            return Event::Nothing;
+        };
         piece.in_flight = false;
         let algorithm = self.expected.algorithm;
         let came = match &outcome.ending {
-            Ending::Read { report, end: Ok(()) } => {
-                report.checksums.iter().find(|sum| sum.algorithm == algorithm)
-            }
+            Ending::Read {
+                report,
+                end: Ok(()),
+            } => report
+                .checksums
+                .iter()
+                .find(|sum| sum.algorithm == algorithm),
             _ => None,
         };
         let Some(checksum) = came else {
@@ -101,9 +124,12 @@ impl Recheck {
         if self.pieces.iter().any(|piece| piece.is_open(true)) {
             return Event::Nothing;
         }
-        let whole = self.pieces.iter().try_fold(Checksum::empty(self.expected.algorithm), |sum, piece| {
-            combine(&sum, &piece.placed, piece.range.len())
-        });
+        let whole = self
+            .pieces
+            .iter()
+            .try_fold(Checksum::empty(self.expected.algorithm), |sum, piece| {
+                combine(&sum, &piece.placed, piece.range.len())
+            });
         match whole {
             Some(sum) if sum == self.expected => {
                 Event::Finished(Verified::FullObject(sum.algorithm))

@@ -42,28 +42,46 @@ impl Stream {
 
     fn new(only: bool, skip: Option<Skip>, cx: &Cx<'_>) -> Self {
         let tries = cx.part_tries(OperationKind::GetObject);
-        Self { tries, only, skip, bytes: 0, mismatched: false }
+        Self {
+            tries,
+            only,
+            skip,
+            bytes: 0,
+            mismatched: false,
+        }
     }
 
     pub(super) fn next(&mut self, known: &Known, cx: &Cx<'_>) -> Result<Next, Next> {
         if self.tries.ready_at() > cx.now {
             let until = Some(self.tries.ready_at());
-            return Err(Next::Wait { until, why: Blocked::Backoff });
+            return Err(Next::Wait {
+                until,
+                why: Blocked::Backoff,
+            });
         }
-        let mut algorithms: Vec<Algorithm> =
-            known.declared.iter().map(|declared| declared.algorithm).collect();
+        let mut algorithms: Vec<Algorithm> = known
+            .declared
+            .iter()
+            .map(|declared| declared.algorithm)
+            .collect();
         if known.spec.order == Order::InOrder {
             algorithms.extend(PREFIX);
-            algorithms.extend(self.skip.iter().flat_map(|skip| {
-                skip.checksums.iter().map(|checksum| checksum.algorithm)
-            }));
+            algorithms.extend(
+                self.skip
+                    .iter()
+                    .flat_map(|skip| skip.checksums.iter().map(|checksum| checksum.algorithm)),
+            );
         }
         let read = known.read(None, algorithms);
         // Without a strong tag another version is no error here: the stream is one version anyway.
-        let pinned = read.pinned.filter(|pinned| {
-            pinned.etag.as_ref().is_some_and(ETag::is_strong)
-        });
-        let read = Read { pinned, skip: self.skip.clone(), ..read };
+        let pinned = read
+            .pinned
+            .filter(|pinned| pinned.etag.as_ref().is_some_and(ETag::is_strong));
+        let read = Read {
+            pinned,
+            skip: self.skip.clone(),
+            ..read
+        };
         Ok(Next::read(read, self.tries.start()))
     }
 
@@ -74,11 +92,17 @@ impl Stream {
         cx: &mut Cx<'_>,
     ) -> Event {
         match &outcome.ending {
-            Ending::Read { report, end: Ok(()) } => {
+            Ending::Read {
+                report,
+                end: Ok(()),
+            } => {
                 self.bytes = report.version.total;
                 self.finish(report, &outcome, known, cx)
             }
-            Ending::Read { report, end: Err(failure) } => {
+            Ending::Read {
+                report,
+                end: Err(failure),
+            } => {
                 let wrong = matches!(failure, Failure::Broken(v) if v.rule() == Rule::Checksum);
                 if wrong && known.spec.order == Order::InOrder {
                     return Event::Fail(failure.clone().into_cause(OperationKind::GetObject));
@@ -88,13 +112,11 @@ impl Stream {
             Ending::Failed(Failure::Changed { .. }) if self.skip.is_some() => {
                 Event::Fail(inconsistent())
             }
-            Ending::Lost if known.spec.order == Order::InOrder => {
-                Event::Fail(Cause::Transport {
-                    operation: OperationKind::GetObject,
-                    kind: TransportErrorKind::Aborted,
-                    detail: "the adapter lost the exchange".into(),
-                })
-            }
+            Ending::Lost if known.spec.order == Order::InOrder => Event::Fail(Cause::Transport {
+                operation: OperationKind::GetObject,
+                kind: TransportErrorKind::Aborted,
+                detail: "the adapter lost the exchange".into(),
+            }),
             _ => self.retry(&outcome, cx),
         }
     }
@@ -134,7 +156,10 @@ impl Stream {
             && let Some(range) = report.range
             && self.skip.as_ref().is_none_or(|skip| skip.len < range.end())
         {
-            self.skip = Some(Skip { len: range.end(), checksums: report.checksums.clone() });
+            self.skip = Some(Skip {
+                len: range.end(),
+                checksums: report.checksums.clone(),
+            });
         }
         event
     }
@@ -153,8 +178,13 @@ impl Stream {
         if let Some(own) = report.version.declared.best() {
             return Event::Finished(Verified::FullObject(own.algorithm));
         }
-        let Some(expected) = head else { return Event::Finished(Verified::Length) };
-        let seen = report.checksums.iter().find(|sum| sum.algorithm == expected.algorithm);
+        let Some(expected) = head else {
+            return Event::Finished(Verified::Length);
+        };
+        let seen = report
+            .checksums
+            .iter()
+            .find(|sum| sum.algorithm == expected.algorithm);
         match seen.copied() {
             Some(seen) if seen == expected => {
                 Event::Finished(Verified::FullObject(expected.algorithm))

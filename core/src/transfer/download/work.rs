@@ -11,8 +11,8 @@ use crate::error::{Cause, TransferError, Unreachable};
 use crate::etag::ETag;
 use crate::operation::{GetObject, HeadObjectOutput, OperationKind};
 use crate::range::ByteRange;
-use crate::time::UnixTime;
 use crate::session::{Notice, Reaction};
+use crate::time::UnixTime;
 use crate::transfer::flights::Flights;
 use crate::transfer::{Counters, Cx, Next, Verified, Work};
 
@@ -75,8 +75,12 @@ impl Known {
     /// The tag that requests carry in `If-Match`. Weak ones never match (RFC 9110, section
     /// 13.1.1), so they are not sent.
     pub(super) fn pin(&self) -> Option<&ETag> {
-        let seen = self.version.as_ref().and_then(|version| version.etag.as_ref());
-        seen.filter(|etag| etag.is_strong()).or(self.spec.if_match.as_ref())
+        let seen = self
+            .version
+            .as_ref()
+            .and_then(|version| version.etag.as_ref());
+        seen.filter(|etag| etag.is_strong())
+            .or(self.spec.if_match.as_ref())
     }
 
     /// The request for `range`, or for the whole object with its checksum.
@@ -87,19 +91,34 @@ impl Known {
             checksum_mode: range.is_none(),
             ..GetObject::new(self.spec.bucket.clone(), self.spec.key.clone())
         };
-        Read { get, pinned: self.version.clone(), algorithms, place: true, skip: None }
+        Read {
+            get,
+            pinned: self.version.clone(),
+            algorithms,
+            place: true,
+            skip: None,
+        }
     }
 
     /// The algorithm that ranges are proved by, or that there is none; `None` while unknown.
-    #[expect(clippy::option_option, reason = "unknown and known to be absent are two things")]
+    #[expect(
+        clippy::option_option,
+        reason = "unknown and known to be absent are two things"
+    )]
     pub(super) fn algorithm(&self) -> Option<Option<Algorithm>> {
-        let combinable = self.declared.filter(|declared| declared.algorithm.is_combinable());
-        self.settled.then(|| combinable.map(|declared| declared.algorithm))
+        let combinable = self
+            .declared
+            .filter(|declared| declared.algorithm.is_combinable());
+        self.settled
+            .then(|| combinable.map(|declared| declared.algorithm))
     }
 
     /// The size, once nothing can change what is known of it.
     pub(super) fn total_if_settled(&self) -> Option<u64> {
-        self.version.as_ref().filter(|_| self.settled).map(|version| version.total)
+        self.version
+            .as_ref()
+            .filter(|_| self.settled)
+            .map(|version| version.total)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -108,9 +127,9 @@ impl Known {
 
     /// Whether `version` is the one that is known.
     pub(super) fn is_of(&self, version: &Version) -> bool {
-        self.version.as_ref().is_some_and(|known| {
-            known.total == version.total && known.etag == version.etag
-        })
+        self.version
+            .as_ref()
+            .is_some_and(|known| known.total == version.total && known.etag == version.etag)
     }
 
     /// Takes what an answer says of its version; an error where it is not the known one.
@@ -134,7 +153,10 @@ impl Known {
 
     /// Takes what an answer says of its version, whatever was known before.
     pub(super) fn replace(&mut self, version: &Version) {
-        self.version = Some(Pinned { etag: version.etag.clone(), total: version.total });
+        self.version = Some(Pinned {
+            etag: version.etag.clone(),
+            total: version.total,
+        });
         self.last_modified = version.last_modified;
     }
 
@@ -179,7 +201,10 @@ impl DownloadWork {
             let wanted = cx.shared.config.window(known.part_size);
             known.window = cx.shared.memory.reserve_up_to(wanted);
         }
-        let small = known.spec.size_hint.is_some_and(|size| size <= known.part_size);
+        let small = known
+            .spec
+            .size_hint
+            .is_some_and(|size| size <= known.part_size);
         self.mode = Some(if small {
             self.probe = Probe::Unneeded;
             known.settled = true;
@@ -193,7 +218,9 @@ impl DownloadWork {
         if self.result.is_some() {
             return;
         }
-        cx.shared.memory.release(core::mem::take(&mut self.known.window));
+        cx.shared
+            .memory
+            .release(core::mem::take(&mut self.known.window));
         let version = self.known.version.clone();
         self.result = Some(match result {
             Ok(verified) => Ok(Downloaded {
@@ -228,12 +255,23 @@ impl DownloadWork {
 
     /// All ranges are there: compares their combined checksum with the object's.
     fn prove(&mut self, attempt: AttemptId, cx: &mut Cx<'_>) {
-        let Some(Mode::Ranges(ranges)) = &self.mode else { return };
+        let Some(Mode::Ranges(ranges)) = &self.mode else {
+            return;
+        };
         self.parts = ranges.pieces();
-        let expected = self.known.declared.filter(|sum| sum.algorithm.is_combinable());
-        let Some(expected) = expected else { return self.end(Ok(Verified::Length), cx) };
+        let expected = self
+            .known
+            .declared
+            .filter(|sum| sum.algorithm.is_combinable());
+        let Some(expected) = expected else {
+            return self.end(Ok(Verified::Length), cx);
+        };
         let empty = Checksum::empty(expected.algorithm);
-        let seen = if self.known.is_empty() { Some(empty) } else { ranges.combined() };
+        let seen = if self.known.is_empty() {
+            Some(empty)
+        } else {
+            ranges.combined(self.total().unwrap_or(0))
+        };
         match seen {
             Some(seen) if seen == expected => {
                 self.end(Ok(Verified::FullObject(expected.algorithm)), cx);
@@ -250,11 +288,16 @@ impl DownloadWork {
 
     /// Lets the ranges under way end, then begins a stream.
     fn switch_to_stream(&mut self, cx: &mut Cx<'_>) -> Option<Next> {
-        if let Some(wait) = self.flights.wind_down(|task| matches!(task, Task::Piece(_))) {
+        if let Some(wait) = self
+            .flights
+            .wind_down(|task| matches!(task, Task::Piece(_)))
+        {
             return Some(wait);
         }
         self.to_stream = false;
-        let Some(Mode::Ranges(ranges)) = &self.mode else { return None };
+        let Some(Mode::Ranges(ranges)) = &self.mode else {
+            return None;
+        };
         let delivered = self.known.spec.order == Order::InOrder && ranges.bytes() > 0;
         let prefix = if delivered { ranges.prefix() } else { None };
         if delivered && prefix.is_none() {
@@ -273,9 +316,7 @@ impl DownloadWork {
         }
         let adopted = match &self.probe {
             Probe::Found(head) => self.known.adopt_head(head),
-            // It says what the first range would say too, and that one says it with words.
-            Probe::Refused(_) => Ok(()),
-            Probe::Unneeded | Probe::Open { .. } => Ok(()),
+            Probe::Refused | Probe::Unneeded | Probe::Open { .. } => Ok(()),
         };
         match (adopted, &mut self.mode) {
             (Err(cause), _) => Event::Fail(cause),
@@ -290,7 +331,9 @@ impl Work for DownloadWork {
         if self.mode.is_none() && self.result.is_none() {
             self.begin(cx);
         }
-        if self.result.is_none() && self.to_stream && self.known.settled
+        if self.result.is_none()
+            && self.to_stream
+            && self.known.settled
             && let Some(wait) = self.switch_to_stream(cx)
             && self.result.is_none()
         {
@@ -329,7 +372,9 @@ impl Work for DownloadWork {
     }
 
     fn on_outcome(&mut self, outcome: Outcome, cx: &mut Cx<'_>) {
-        let Some(task) = self.flights.remove(outcome.id().serial) else { return };
+        let Some(task) = self.flights.remove(outcome.id().serial) else {
+            return;
+        };
         if self.result.is_some() {
             return;
         }
@@ -370,7 +415,9 @@ impl Work for DownloadWork {
             Some(Mode::Recheck(_)) => (self.total().unwrap_or(0), self.parts),
             None => (0, 0),
         };
-        let parts_total = self.total().map(|total| total.div_ceil(self.known.part_size).max(1));
+        let parts_total = self
+            .total()
+            .map(|total| total.div_ceil(self.known.part_size).max(1));
         Counters {
             bytes,
             total: self.total(),
@@ -380,8 +427,14 @@ impl Work for DownloadWork {
     }
 
     fn into_result(self: Box<Self>) -> Result<Box<dyn Any + Send>, TransferError> {
-        let unended = || Err(TransferError::new(Unreachable("a download that has not ended")));
-        self.result.unwrap_or_else(unended).map(|found| Box::new(found) as Box<dyn Any + Send>)
+        let unended = || {
+            Err(TransferError::new(Unreachable(
+                "a download that has not ended",
+            )))
+        };
+        self.result
+            .unwrap_or_else(unended)
+            .map(|found| Box::new(found) as Box<dyn Any + Send>)
     }
 }
 

@@ -1,8 +1,6 @@
 use super::finish::is_gone;
 use crate::attempt::{Ending, Failure, Outcome};
-use crate::operation::{
-    AbortMultipartUpload, ListParts, Operation, OperationKind,
-};
+use crate::operation::{AbortMultipartUpload, ListParts, Operation, OperationKind};
 use crate::session::Blocked;
 use crate::transfer::tries::{Tries, Verdict};
 use crate::transfer::{Cx, Next};
@@ -40,18 +38,30 @@ pub(super) enum Discarded {
 impl Discard {
     pub(super) fn new(doubtful: bool, cx: &Cx<'_>) -> Self {
         let tries = cx.part_tries(OperationKind::AbortMultipartUpload);
-        Self { tries, step: Step::Abort, rounds: 0, doubtful }
+        Self {
+            tries,
+            step: Step::Abort,
+            rounds: 0,
+            doubtful,
+        }
     }
 
     pub(super) fn next(&mut self, abort: AbortMultipartUpload, cx: &Cx<'_>) -> Result<Next, Next> {
         if self.tries.ready_at() > cx.now {
-            return Err(Next::Wait { until: Some(self.tries.ready_at()), why: Blocked::Backoff });
+            return Err(Next::Wait {
+                until: Some(self.tries.ready_at()),
+                why: Blocked::Backoff,
+            });
         }
         let number = self.tries.start();
         Ok(match self.step {
             Step::Abort => Next::call(abort, number),
             Step::List => {
-                let AbortMultipartUpload { bucket, key, upload_id } = abort;
+                let AbortMultipartUpload {
+                    bucket,
+                    key,
+                    upload_id,
+                } = abort;
                 Next::call(ListParts::new(bucket, key, upload_id), number)
             }
         })

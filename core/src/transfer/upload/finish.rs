@@ -26,7 +26,10 @@ pub(super) enum Completed {
     /// It will be sent again.
     NotYet,
     /// The object is there; `verified` where the answer also proves its bytes.
-    Yes { etag: Option<ETag>, verified: Option<Verified> },
+    Yes {
+        etag: Option<ETag>,
+        verified: Option<Verified>,
+    },
     /// The answer leaves open whether the object was made: look at it. `gone` where the server no
     /// longer has the upload.
     Unclear { cause: Cause, gone: bool },
@@ -39,7 +42,10 @@ pub(super) enum Completed {
 
 impl Complete {
     pub(super) fn new(full: Option<Checksum>, cx: &Cx<'_>) -> Self {
-        Self { tries: cx.tries(OperationKind::CompleteMultipartUpload), full }
+        Self {
+            tries: cx.tries(OperationKind::CompleteMultipartUpload),
+            full,
+        }
     }
 
     pub(super) fn next(
@@ -48,7 +54,10 @@ impl Complete {
         cx: &Cx<'_>,
     ) -> Result<Next, Next> {
         if self.tries.ready_at() > cx.now {
-            return Err(Next::Wait { until: Some(self.tries.ready_at()), why: Blocked::Backoff });
+            return Err(Next::Wait {
+                until: Some(self.tries.ready_at()),
+                why: Blocked::Backoff,
+            });
         }
         Ok(Next::call(operation, self.tries.start()))
     }
@@ -89,16 +98,27 @@ impl Complete {
 
     fn check(&self, output: CompleteMultipartUploadOutput) -> Completed {
         let etag = output.etag;
-        let Some(full) = self.full else { return Completed::Yes { etag, verified: None } };
-        let seen =
-            output.declared.full_object.iter().find(|sum| sum.algorithm == full.algorithm);
+        let Some(full) = self.full else {
+            return Completed::Yes {
+                etag,
+                verified: None,
+            };
+        };
+        let seen = output
+            .declared
+            .full_object
+            .iter()
+            .find(|sum| sum.algorithm == full.algorithm);
         match seen {
             Some(seen) if *seen == full => {
                 let verified = Some(Verified::FullObject(full.algorithm));
                 Completed::Yes { etag, verified }
             }
             // The server made something else; whether it is there is seen by looking.
-            Some(_) | None => Completed::Yes { etag, verified: None },
+            Some(_) | None => Completed::Yes {
+                etag,
+                verified: None,
+            },
         }
     }
 }
@@ -125,7 +145,10 @@ pub(super) enum Seen {
     /// Look again.
     NotYet,
     /// The object is there.
-    Ours { etag: Option<ETag>, verified: Verified },
+    Ours {
+        etag: Option<ETag>,
+        verified: Verified,
+    },
     /// The write did not take effect; the upload, if it was one, may still be there.
     NotWritten(Cause),
     /// Nothing is left to discard.
@@ -136,14 +159,26 @@ pub(super) enum Seen {
 
 impl Look {
     pub(super) fn new(reason: Reason, cx: &Cx<'_>) -> Self {
-        Self { tries: cx.part_tries(OperationKind::HeadObject), reason }
+        Self {
+            tries: cx.part_tries(OperationKind::HeadObject),
+            reason,
+        }
     }
 
     pub(super) fn next(&mut self, head: HeadObject, cx: &Cx<'_>) -> Result<Next, Next> {
         if self.tries.ready_at() > cx.now {
-            return Err(Next::Wait { until: Some(self.tries.ready_at()), why: Blocked::Backoff });
+            return Err(Next::Wait {
+                until: Some(self.tries.ready_at()),
+                why: Blocked::Backoff,
+            });
         }
-        Ok(Next::call(HeadObject { checksum_mode: true, ..head }, self.tries.start()))
+        Ok(Next::call(
+            HeadObject {
+                checksum_mode: true,
+                ..head
+            },
+            self.tries.start(),
+        ))
     }
 
     pub(super) fn on_outcome(
@@ -170,15 +205,20 @@ impl Look {
     fn judge(&self, head: &HeadObjectOutput, identity: &Identity<'_>) -> Seen {
         let found = head.etag.clone();
         match (&self.reason, identity.compare(head)) {
-            (Reason::Confirm { etag }, Likeness::Ours(verified)) => {
-                Seen::Ours { etag: found.or_else(|| etag.clone()), verified }
-            }
-            (Reason::Reconcile { .. }, Likeness::Ours(verified)) => {
-                Seen::Ours { etag: found, verified }
-            }
+            (Reason::Confirm { etag }, Likeness::Ours(verified)) => Seen::Ours {
+                etag: found.or_else(|| etag.clone()),
+                verified,
+            },
+            (Reason::Reconcile { .. }, Likeness::Ours(verified)) => Seen::Ours {
+                etag: found,
+                verified,
+            },
             (Reason::Confirm { etag }, Likeness::Possible) => {
                 let etag = found.or_else(|| etag.clone());
-                Seen::Ours { etag, verified: Verified::Length }
+                Seen::Ours {
+                    etag,
+                    verified: Verified::Length,
+                }
             }
             (Reason::Confirm { .. }, Likeness::Other(detail)) => {
                 Seen::Fail(Cause::Conflict { found, detail })
@@ -205,9 +245,10 @@ impl Look {
                 detail: "the server said that it is stored, and now it is not there".into(),
             }),
             // Credentials that may only write are no reason to fail.
-            Reason::Confirm { etag } if matches!(cause, Cause::S3(_)) => {
-                Seen::Ours { etag: etag.clone(), verified: Verified::Acknowledged }
-            }
+            Reason::Confirm { etag } if matches!(cause, Cause::S3(_)) => Seen::Ours {
+                etag: etag.clone(),
+                verified: Verified::Acknowledged,
+            },
             Reason::Confirm { .. } => Seen::Fail(cause),
             Reason::Reconcile { cause, .. } if absent => Seen::NotWritten(cause.clone()),
             Reason::Reconcile { .. } => Seen::Ambiguous,

@@ -48,7 +48,11 @@ impl Identity<'_> {
     }
 
     fn by_checksum(&self, head: &HeadObjectOutput) -> Likeness {
-        let full = head.declared.full_object.iter().find(|sum| sum.algorithm == self.algorithm);
+        let full = head
+            .declared
+            .full_object
+            .iter()
+            .find(|sum| sum.algorithm == self.algorithm);
         if let (Some(seen), Some(ours)) = (full, &self.full) {
             return if seen == ours {
                 Likeness::Ours(Verified::FullObject(self.algorithm))
@@ -57,9 +61,11 @@ impl Identity<'_> {
             };
         }
         let parts = self.parts.count();
-        let seen = head.declared.composite.iter().find(|seen| {
-            seen.checksum.algorithm == self.algorithm && seen.parts == parts
-        });
+        let seen = head
+            .declared
+            .composite
+            .iter()
+            .find(|seen| seen.checksum.algorithm == self.algorithm && seen.parts == parts);
         match (seen, self.parts.composite(self.algorithm)) {
             (Some(seen), Some(ours)) if seen.checksum == ours => {
                 Likeness::Ours(Verified::Composite(self.algorithm))
@@ -75,15 +81,25 @@ impl Identity<'_> {
     /// makes it for unencrypted multipart uploads.
     fn has_our_tag(&self, head: &HeadObjectOutput) -> bool {
         let Some(etag) = &head.etag else { return false };
-        self.parts.multipart_tag().is_some_and(|ours| ours == etag.unquoted())
+        self.parts
+            .multipart_tag()
+            .is_some_and(|ours| ours == etag.unquoted())
     }
 }
 
 impl Parts {
     /// The checksum over the checksums of all parts.
     fn composite(&self, algorithm: Algorithm) -> Option<Checksum> {
-        let digests: Option<Vec<_>> =
-            self.stored().map(|part| Some(part.checksum.filter(|sum| sum.algorithm == algorithm)?.digest)).collect();
+        let digests: Option<Vec<_>> = self
+            .stored()
+            .map(|part| {
+                Some(
+                    part.checksum
+                        .filter(|sum| sum.algorithm == algorithm)?
+                        .digest,
+                )
+            })
+            .collect();
         let digests = digests.filter(|digests| !digests.is_empty())?;
         Some(composite(&digests, algorithm))
     }

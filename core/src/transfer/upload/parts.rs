@@ -4,7 +4,7 @@ use crate::attempt::{Ending, Failure, Outcome, Payload};
 use crate::checksum::{Algorithm, Checksum, combine};
 use crate::error::{ApiMisuse, Cause, Rule, SpecError, Violation};
 use crate::etag::ETag;
-use crate::operation::{OperationKind, UploadPart, UploadPartOutput, Operation};
+use crate::operation::{Operation, OperationKind, UploadPart, UploadPartOutput};
 use crate::part::{PartPlan, PartSchedule, PartSpec};
 use crate::session::Blocked;
 use crate::time::Instant;
@@ -134,9 +134,11 @@ impl Parts {
         if !self.algorithm.is_combinable() {
             return None;
         }
-        self.stored.values().try_fold(Checksum::empty(self.algorithm), |sum, part| {
-            combine(&sum, part.checksum.as_ref()?, part.len)
-        })
+        self.stored
+            .values()
+            .try_fold(Checksum::empty(self.algorithm), |sum, part| {
+                combine(&sum, part.checksum.as_ref()?, part.len)
+            })
     }
 
     /// Whether every byte of the source is stored.
@@ -146,13 +148,15 @@ impl Parts {
 
     /// Asks for the next part of a pull source, if there is room for it.
     pub(super) fn fill(&mut self, cx: &mut Cx<'_>) -> Option<Next> {
-        let Plan::Stream(schedule) = &self.plan else { return None };
+        let Plan::Stream(schedule) = &self.plan else {
+            return None;
+        };
         let supply = &mut self.supply;
         if supply.end.is_some() || supply.ready < supply.granted {
             return None;
         }
         let offset = supply.granted;
-        let Some(part) = schedule.part(supply.asked) else {
+        let Some(part) = schedule.get(supply.asked) else {
             // All parts are used up. One byte more proves that the source does not fit.
             supply.granted = offset.saturating_add(1);
             return Some(Next::Fill { offset, len: 1 });
@@ -169,7 +173,10 @@ impl Parts {
         supply.reserved.insert(supply.asked, reserved);
         supply.asked += 1;
         supply.granted = offset.saturating_add(part.len);
-        Some(Next::Fill { offset, len: part.len })
+        Some(Next::Fill {
+            offset,
+            len: part.len,
+        })
     }
 
     pub(super) fn on_supplied(&mut self, up_to: u64, end: bool) -> Result<(), Cause> {
@@ -185,18 +192,12 @@ impl Parts {
         if end {
             supply.end = Some(up_to);
         }
-        let Plan::Stream(schedule) = &self.plan else { return Ok(()) };
+        let Plan::Stream(schedule) = &self.plan else {
+            return Ok(());
+        };
         let capacity = schedule.capacity();
         if up_to > capacity {
-            let memory = schedule.needed_cap(up_to.saturating_mul(2)).saturating_mul(2);
-            return Err(Cause::Spec(SpecError::new(
-                "stream length",
-                format!(
-                    "at most {capacity} bytes with these parts; use larger parts, or about \
-                     {memory} bytes of memory"
-                ),
-                "a longer stream",
-            )));
+            return Err(too_long(schedule, capacity));
         }
         Ok(())
     }
@@ -204,13 +205,15 @@ impl Parts {
     /// The first part, where it is the whole source.
     pub(super) fn whole(&self) -> Option<u64> {
         let first = self.part(0)?;
-        self.supply.end.filter(|end| *end <= first.len || first.len == 0)
+        self.supply
+            .end
+            .filter(|end| *end <= first.len || first.len == 0)
     }
 
     /// Whether the first part is full and the source may go on.
     pub(super) fn is_first_full(&self) -> bool {
         matches!(&self.plan, Plan::Stream(schedule)
-            if schedule.part(0).is_some_and(|first| self.supply.ready >= first.len))
+            if schedule.get(0).is_some_and(|first| self.supply.ready >= first.len))
     }
 
     /// The next part to send, or what it waits for.
@@ -221,13 +224,20 @@ impl Parts {
                 let index = *index;
                 return self.pending.remove(&index).ok_or_else(Next::in_flight);
             }
-            wake = [wake, Some(task.tries.ready_at())].into_iter().flatten().min();
+            wake = [wake, Some(task.tries.ready_at())]
+                .into_iter()
+                .flatten()
+                .min();
         }
         if self.is_ready(self.next) {
             let index = self.next;
             self.next += 1;
             let tries = cx.part_tries(OperationKind::UploadPart);
-            return Ok(PartTask { index, tries, first: None });
+            return Ok(PartTask {
+                index,
+                tries,
+                first: None,
+            });
         }
         let why = match (&self.plan, wake) {
             (_, Some(_)) => Blocked::Backoff,
@@ -286,11 +296,14 @@ impl Parts {
 
     fn part(&self, index: u32) -> Option<PartSpec> {
         match &self.plan {
-            Plan::Known(plan) => plan.part(index),
+            Plan::Known(plan) => plan.get(index),
             Plan::Stream(schedule) => {
-                let part = schedule.part(index)?;
+                let part = schedule.get(index)?;
                 let end = self.supply.end.unwrap_or(u64::MAX);
-                Some(PartSpec { len: part.len.min(end.saturating_sub(part.offset)), ..part })
+                Some(PartSpec {
+                    len: part.len.min(end.saturating_sub(part.offset)),
+                    ..part
+                })
             }
         }
     }
@@ -312,9 +325,18 @@ impl Parts {
         answer: crate::operation::Answer,
         sent: Option<Checksum>,
     ) -> Result<ETag, Violation> {
-        let Some(UploadPartOutput { etag, declared, encrypted, .. }) = UploadPart::from_answer(answer)
+        let Some(UploadPartOutput {
+            etag,
+            declared,
+            encrypted,
+            ..
+        }) = UploadPart::from_answer(answer)
         else {
-            return Err(Violation::new(Rule::Identity, "an answer to UploadPart", "another"));
+            return Err(Violation::new(
+                Rule::Identity,
+                "an answer to UploadPart",
+                "another",
+            ));
         };
         if let Some(sent) = sent {
             check_echo(&sent, &declared.full_object, &etag, encrypted)?;
@@ -324,13 +346,43 @@ impl Parts {
 
     fn store(&mut self, index: u32, etag: ETag, checksum: Option<Checksum>, cx: &mut Cx<'_>) {
         let len = self.part(index).map_or(0, |part| part.len);
-        if self.stored.insert(index, Stored { etag, checksum, len }).is_none() {
+        if self
+            .stored
+            .insert(
+                index,
+                Stored {
+                    etag,
+                    checksum,
+                    len,
+                },
+            )
+            .is_none()
+        {
             self.stored_bytes = self.stored_bytes.saturating_add(len);
         }
         if let Some(bytes) = self.supply.reserved.remove(&index) {
             cx.shared.memory.release(bytes);
         }
     }
+}
+
+/// The error of a stream that goes on where its parts end, with the memory that one of twice the
+/// length would need.
+fn too_long(schedule: &PartSchedule, capacity: u64) -> Cause {
+    let needed = schedule.needed_cap(capacity.saturating_mul(2));
+    let advice = match needed.and_then(|part| part.checked_mul(2)) {
+        Some(memory) => format!(
+            "; about {} MiB of memory would do for twice that",
+            memory >> 20
+        ),
+        None => String::new(),
+    };
+    let expected = format!("a stream of at most {capacity} bytes with parts of this size{advice}");
+    Cause::Spec(SpecError::new(
+        "length of the stream",
+        expected,
+        "a longer one",
+    ))
 }
 
 /// Compares what was sent with what an answer says was stored. A checksum of the algorithm that
@@ -346,10 +398,16 @@ pub(super) fn check_echo(
         return if echo == sent {
             Ok(true)
         } else {
-            Err(Violation::new(Rule::Checksum, sent.to_string(), echo.to_string()))
+            Err(Violation::new(
+                Rule::Checksum,
+                sent.to_string(),
+                echo.to_string(),
+            ))
         };
     }
-    let tag = etag.as_md5().filter(|_| sent.algorithm == Algorithm::Md5 && !encrypted);
+    let tag = etag
+        .as_md5()
+        .filter(|_| sent.algorithm == Algorithm::Md5 && !encrypted);
     match tag {
         Some(md5) if md5 == *sent.digest.as_bytes() => Ok(true),
         Some(_) => {

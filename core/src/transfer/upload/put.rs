@@ -22,7 +22,10 @@ pub(super) enum Stored {
     /// It will be sent again.
     NotYet,
     /// The server acknowledged it; `verified` where the answer also proves the bytes.
-    Yes { etag: Option<ETag>, verified: Option<Verified> },
+    Yes {
+        etag: Option<ETag>,
+        verified: Option<Verified>,
+    },
     /// An earlier attempt may have written the object, which now stands in the way of this one.
     Perhaps(Cause),
     Fail(Cause),
@@ -30,7 +33,11 @@ pub(super) enum Stored {
 
 impl Put {
     pub(super) fn new(len: u64, cx: &Cx<'_>) -> Self {
-        Self { tries: cx.part_tries(OperationKind::PutObject), len, checksum: None }
+        Self {
+            tries: cx.part_tries(OperationKind::PutObject),
+            len,
+            checksum: None,
+        }
     }
 
     pub(super) fn next(
@@ -40,14 +47,24 @@ impl Put {
         cx: &Cx<'_>,
     ) -> Result<Next, Next> {
         if self.tries.ready_at() > cx.now {
-            return Err(Next::Wait { until: Some(self.tries.ready_at()), why: Blocked::Backoff });
+            return Err(Next::Wait {
+                until: Some(self.tries.ready_at()),
+                why: Blocked::Backoff,
+            });
         }
-        let payload = Payload { offset: 0, len: self.len, algorithm, first: self.checksum };
+        let payload = Payload {
+            offset: 0,
+            len: self.len,
+            algorithm,
+            first: self.checksum,
+        };
         Ok(Next::write(operation.clone(), payload, self.tries.start()))
     }
 
     pub(super) fn on_outcome(&mut self, mut outcome: Outcome, cx: &mut Cx<'_>) -> Stored {
-        self.checksum = self.checksum.or(outcome.payload.map(|(_, _, checksum)| checksum));
+        self.checksum = self
+            .checksum
+            .or(outcome.payload.map(|(_, _, checksum)| checksum));
         if let Ending::Answered(answer) = &outcome.ending {
             match self.check(PutObject::from_answer(answer.clone())) {
                 Ok((etag, verified)) => {
@@ -72,13 +89,20 @@ impl Put {
         output: Option<crate::operation::PutObjectOutput>,
     ) -> Result<(Option<ETag>, Option<Verified>), Violation> {
         let Some(output) = output else {
-            return Err(Violation::new(Rule::Identity, "an answer to PutObject", "another"));
+            return Err(Violation::new(
+                Rule::Identity,
+                "an answer to PutObject",
+                "another",
+            ));
         };
         let (Some(sent), Some(etag)) = (&self.checksum, &output.etag) else {
             return Ok((output.etag, None));
         };
         let proved = check_echo(sent, &output.declared.full_object, etag, output.encrypted)?;
-        Ok((output.etag, proved.then_some(Verified::FullObject(sent.algorithm))))
+        Ok((
+            output.etag,
+            proved.then_some(Verified::FullObject(sent.algorithm)),
+        ))
     }
 }
 

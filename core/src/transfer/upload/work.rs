@@ -86,7 +86,11 @@ impl UploadWork {
     fn begin(&mut self, cx: &mut Cx<'_>) -> Result<(), SpecError> {
         let options = &mut self.spec.options;
         if options.if_none_match || options.if_match.is_some() {
-            let token = format!("{:016x}{:016x}", cx.shared.rng.next_u64(), cx.shared.rng.next_u64());
+            let token = format!(
+                "{:016x}{:016x}",
+                cx.shared.rng.next_u64(),
+                cx.shared.rng.next_u64()
+            );
             options.metadata.insert(TOKEN, &token)?;
             self.token = Some(token);
         }
@@ -129,11 +133,19 @@ impl UploadWork {
         if let (Phase::Gather, None) = (&self.phase, &self.cause) {
             self.leave_gathering(cx);
         }
-        if let Some(fill) = self.parts.as_mut().filter(|_| self.cause.is_none()).and_then(|parts| parts.fill(cx)) {
+        if let Some(fill) = self
+            .parts
+            .as_mut()
+            .filter(|_| self.cause.is_none())
+            .and_then(|parts| parts.fill(cx))
+        {
             return fill;
         }
         if matches!(self.phase, Phase::Gather) {
-            return Next::Wait { until: None, why: Blocked::Supply };
+            return Next::Wait {
+                until: None,
+                why: Blocked::Supply,
+            };
         }
         if let Some(wait) = cx.blocked() {
             return wait;
@@ -158,9 +170,10 @@ impl UploadWork {
                 };
                 put.next(&operation, self.spec.checksum, cx)
             }
-            Phase::Create(tries) if tries.ready_at() > cx.now => {
-                Err(Next::Wait { until: Some(tries.ready_at()), why: Blocked::Backoff })
-            }
+            Phase::Create(tries) if tries.ready_at() > cx.now => Err(Next::Wait {
+                until: Some(tries.ready_at()),
+                why: Blocked::Backoff,
+            }),
             Phase::Create(tries) => {
                 let algorithm = self.spec.checksum;
                 let create = CreateMultipartUpload {
@@ -199,11 +212,16 @@ impl UploadWork {
             Ok(task) => task,
             Err(wait) => return (wait, None),
         };
-        let Some((part, payload)) = parts.payload(&task) else { return (Next::in_flight(), None) };
+        let Some((part, payload)) = parts.payload(&task) else {
+            return (Next::in_flight(), None);
+        };
         let (bucket, key) = (self.spec.bucket.clone(), self.spec.key.clone());
         let operation = UploadPart::new(bucket, key, id.clone(), part.number);
         let number = task.tries.start();
-        (Next::write(operation, payload, number), Some(Task::Part(task)))
+        (
+            Next::write(operation, payload, number),
+            Some(Task::Part(task)),
+        )
     }
 
     fn complete(&mut self, cx: &Cx<'_>) -> Result<Next, Next> {
@@ -217,23 +235,24 @@ impl UploadWork {
             .map(|(number, part)| {
                 let checksum = part.checksum.filter(|sum| sum.algorithm != Algorithm::Md5);
                 let number = PartNumber::new(number)?;
-                Some(CompletedPart { number, etag: part.etag.clone(), checksum })
+                Some(CompletedPart {
+                    number,
+                    etag: part.etag.clone(),
+                    checksum,
+                })
             })
             .collect();
         let (bucket, key) = (self.spec.bucket.clone(), self.spec.key.clone());
         let operation =
             CompleteMultipartUpload::new(bucket, key, id.clone(), list.unwrap_or_default());
         match operation {
-            Ok(operation) => complete.next(
-                CompleteMultipartUpload {
-                    checksum: parts.full_checksum(),
-                    object_size: Some(parts.stored_bytes()),
-                    if_match: self.spec.options.if_match.clone(),
-                    if_none_match: self.spec.options.if_none_match,
-                    ..operation
-                },
-                cx,
-            ),
+            Ok(mut operation) => {
+                operation.checksum = parts.full_checksum();
+                operation.object_size = Some(parts.stored_bytes());
+                operation.if_match.clone_from(&self.spec.options.if_match);
+                operation.if_none_match = self.spec.options.if_none_match;
+                complete.next(operation, cx)
+            }
             Err(error) => {
                 self.cause.get_or_insert(error.into());
                 Err(Next::in_flight())
@@ -242,7 +261,9 @@ impl UploadWork {
     }
 
     fn on_create(&mut self, outcome: &Outcome, cx: &mut Cx<'_>) {
-        let Phase::Create(tries) = &mut self.phase else { return };
+        let Phase::Create(tries) = &mut self.phase else {
+            return;
+        };
         if let Ending::Answered(answer) = &outcome.ending {
             tries.succeed(cx);
             match CreateMultipartUpload::from_answer(answer.clone()) {
@@ -264,12 +285,20 @@ impl UploadWork {
     }
 
     fn on_complete(&mut self, outcome: &Outcome, cx: &mut Cx<'_>) {
-        let Phase::Complete(complete) = &mut self.phase else { return };
+        let Phase::Complete(complete) = &mut self.phase else {
+            return;
+        };
         match complete.on_outcome(outcome, cx) {
             Completed::NotYet if self.cause.is_some() => self.abandon_complete(cx),
             Completed::NotYet => {}
-            Completed::Yes { etag, verified: Some(verified) } => self.succeed(etag, verified, cx),
-            Completed::Yes { etag, verified: None } => {
+            Completed::Yes {
+                etag,
+                verified: Some(verified),
+            } => self.succeed(etag, verified, cx),
+            Completed::Yes {
+                etag,
+                verified: None,
+            } => {
                 self.phase = Phase::Look(Look::new(Reason::Confirm { etag }, cx));
             }
             Completed::Unclear { cause, gone } => {
@@ -290,14 +319,22 @@ impl UploadWork {
     }
 
     fn on_put(&mut self, outcome: Outcome, cx: &mut Cx<'_>) {
-        let Phase::Put(put) = &mut self.phase else { return };
+        let Phase::Put(put) = &mut self.phase else {
+            return;
+        };
         let stored = put.on_outcome(outcome, cx);
         self.put = Some((put.len, put.checksum));
         match stored {
             Stored::NotYet if self.cause.is_some() => self.fail_now(cx),
             Stored::NotYet => {}
-            Stored::Yes { etag, verified: Some(verified) } => self.succeed(etag, verified, cx),
-            Stored::Yes { etag, verified: None } => {
+            Stored::Yes {
+                etag,
+                verified: Some(verified),
+            } => self.succeed(etag, verified, cx),
+            Stored::Yes {
+                etag,
+                verified: None,
+            } => {
                 self.phase = Phase::Look(Look::new(Reason::Confirm { etag }, cx));
             }
             Stored::Perhaps(cause) => {
@@ -309,7 +346,9 @@ impl UploadWork {
     }
 
     fn on_look(&mut self, outcome: &Outcome, cx: &mut Cx<'_>) {
-        let (Phase::Look(look), Some(parts)) = (&mut self.phase, &self.parts) else { return };
+        let (Phase::Look(look), Some(parts)) = (&mut self.phase, &self.parts) else {
+            return;
+        };
         let (size, full) = match self.put {
             Some((len, checksum)) => (len, checksum),
             None => (parts.stored_bytes(), parts.full_checksum()),
@@ -331,7 +370,10 @@ impl UploadWork {
                 self.fail_now(cx);
             }
             Seen::Ambiguous => {
-                let cause = self.upload_id.clone().map(|upload| Cause::Ambiguous { upload });
+                let cause = self
+                    .upload_id
+                    .clone()
+                    .map(|upload| Cause::Ambiguous { upload });
                 let unnamed = Unreachable("an ambiguous write without an upload or a token");
                 self.cause = Some(cause.unwrap_or(unnamed.into()));
                 self.fail_now(cx);
@@ -340,7 +382,9 @@ impl UploadWork {
     }
 
     fn on_discard(&mut self, outcome: &Outcome, cx: &mut Cx<'_>) {
-        let Phase::Discard(discard) = &mut self.phase else { return };
+        let Phase::Discard(discard) = &mut self.phase else {
+            return;
+        };
         match discard.on_outcome(outcome, cx) {
             Discarded::NotYet => return,
             Discarded::Gone => self.upload_id = None,
@@ -363,9 +407,22 @@ impl UploadWork {
             Some((len, _)) => len,
             None => parts.map_or(0, Parts::stored_bytes),
         };
-        let count = if self.put.is_some() { 0 } else { parts.map_or(0, Parts::count) };
+        let count = if self.put.is_some() {
+            0
+        } else {
+            parts.map_or(0, Parts::count)
+        };
         let lost_creates = self.lost_creates;
-        self.end(Ok(Uploaded { size, etag, parts: count, verified, lost_creates }), cx);
+        self.end(
+            Ok(Uploaded {
+                size,
+                etag,
+                parts: count,
+                verified,
+                lost_creates,
+            }),
+            cx,
+        );
     }
 
     /// Begins to wind down because of `cause`: requests under way are ended, then what is on the
@@ -379,15 +436,17 @@ impl UploadWork {
         if self.upload_id.is_none() {
             return self.fail_now(cx);
         }
-        let doubtful = self.parts.as_ref().is_some_and(Parts::is_ambiguous)
-            || !self.flights.is_empty();
+        let doubtful =
+            self.parts.as_ref().is_some_and(Parts::is_ambiguous) || !self.flights.is_empty();
         self.phase = Phase::Discard(Discard::new(doubtful, cx));
     }
 
     /// A Complete whose answer is not awaited any longer: if it may have taken effect, the object
     /// tells.
     fn abandon_complete(&mut self, cx: &mut Cx<'_>) {
-        let Phase::Complete(complete) = &self.phase else { return };
+        let Phase::Complete(complete) = &self.phase else {
+            return;
+        };
         if complete.is_ambiguous() {
             let cause = self.cause.clone().unwrap_or(Cause::Cancelled);
             let reason = Reason::Reconcile { cause, gone: false };
@@ -400,7 +459,13 @@ impl UploadWork {
     fn fail_now(&mut self, cx: &mut Cx<'_>) {
         let cause = self.cause.take().unwrap_or(Cause::Cancelled);
         let leftover = self.upload_id.take();
-        self.end(Err(TransferError { leftover, ..TransferError::new(cause) }), cx);
+        self.end(
+            Err(TransferError {
+                leftover,
+                ..TransferError::new(cause)
+            }),
+            cx,
+        );
     }
 
     fn end(&mut self, result: Result<Uploaded, TransferError>, cx: &mut Cx<'_>) {
@@ -414,7 +479,8 @@ impl UploadWork {
 
 impl Work for UploadWork {
     fn next(&mut self, cx: &mut Cx<'_>) -> Next {
-        if self.parts.is_none() && self.result.is_none()
+        if self.parts.is_none()
+            && self.result.is_none()
             && let Err(error) = self.begin(cx)
         {
             self.end(Err(TransferError::new(error)), cx);
@@ -425,7 +491,10 @@ impl Work for UploadWork {
         // Parts under way are of no use any more. What was asked of the upload as a whole is
         // waited for: only its answer tells what is on the server.
         if matches!(self.phase, Phase::Discard(_))
-            && self.flights.tasks().any(|task| matches!(task, Task::Part(_)))
+            && self
+                .flights
+                .tasks()
+                .any(|task| matches!(task, Task::Part(_)))
         {
             let wait = self.flights.wind_down(|task| matches!(task, Task::Part(_)));
             return wait.unwrap_or(Next::in_flight());
@@ -434,7 +503,9 @@ impl Work for UploadWork {
     }
 
     fn on_outcome(&mut self, outcome: Outcome, cx: &mut Cx<'_>) {
-        let Some(task) = self.flights.remove(outcome.id().serial) else { return };
+        let Some(task) = self.flights.remove(outcome.id().serial) else {
+            return;
+        };
         match (task, &self.phase) {
             (Task::Part(task), Phase::Parts) => {
                 let Some(parts) = &mut self.parts else { return };
@@ -462,7 +533,11 @@ impl Work for UploadWork {
     fn on_supplied(&mut self, up_to: u64, end: bool, cx: &mut Cx<'_>) {
         let Some(parts) = &mut self.parts else { return };
         match parts.on_supplied(up_to, end) {
-            Ok(()) if matches!(self.phase, Phase::Parts) && parts.is_complete() && self.flights.is_empty() => {
+            Ok(())
+                if matches!(self.phase, Phase::Parts)
+                    && parts.is_complete()
+                    && self.flights.is_empty() =>
+            {
                 let full = parts.full_checksum();
                 self.phase = Phase::Complete(Complete::new(full, cx));
             }
@@ -492,7 +567,9 @@ impl Work for UploadWork {
     }
 
     fn counters(&self) -> Counters {
-        let Some(parts) = &self.parts else { return Counters::default() };
+        let Some(parts) = &self.parts else {
+            return Counters::default();
+        };
         let done = matches!(&self.result, Some(Ok(_)));
         let bytes = match self.put {
             Some((len, _)) if done => len,
@@ -508,7 +585,13 @@ impl Work for UploadWork {
     }
 
     fn into_result(self: Box<Self>) -> Result<Box<dyn Any + Send>, TransferError> {
-        let unended = || Err(TransferError::new(Unreachable("an upload that has not ended")));
-        self.result.unwrap_or_else(unended).map(|made| Box::new(made) as Box<dyn Any + Send>)
+        let unended = || {
+            Err(TransferError::new(Unreachable(
+                "an upload that has not ended",
+            )))
+        };
+        self.result
+            .unwrap_or_else(unended)
+            .map(|made| Box::new(made) as Box<dyn Any + Send>)
     }
 }
