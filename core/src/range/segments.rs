@@ -253,9 +253,15 @@ mod tests {
                 if free {
                     bytes.fill(true);
                 }
+                let before = log.clone();
                 let inserted = log.insert(range(start as u64, end as u64), None, none);
-                assert_eq!(inserted.is_ok(), free);
-                agree(&log, &model);
+                if free {
+                    assert_eq!(inserted, Ok(()));
+                    agree(&log, &model);
+                } else {
+                    assert_eq!(inserted, Err(Rejected::Overlap));
+                    assert_eq!(log, before);
+                }
             }
             assert!(log.is_complete(64));
         }
