@@ -253,12 +253,62 @@ mod tests {
                 if free {
                     bytes.fill(true);
                 }
+                let before = log.clone();
                 let inserted = log.insert(range(start as u64, end as u64), None, none);
-                assert_eq!(inserted.is_ok(), free);
-                agree(&log, &model);
+                if free {
+                    assert_eq!(inserted, Ok(()));
+                    agree(&log, &model);
+                } else {
+                    assert_eq!(inserted, Err(Rejected::Overlap));
+                    assert_eq!(log, before);
+                }
             }
             assert!(log.is_complete(64));
         }
+    }
+
+    #[test]
+    fn the_log_of_50_tb_stays_below_1_mib() {
+        const PART: u64 = 8 << 20;
+        let mut log = Segments::new();
+        // In groups of 16 whose members finish in a mixed order, as parallel requests do.
+        for index in (0..100_000).map(|index: u64| index ^ 11) {
+            let part = ByteRange::with_len(index * PART, PART).unwrap();
+            log.insert(part, None, none).unwrap();
+            assert!(log.entries.capacity() * size_of::<Segment>() < 1 << 20);
+        }
+        assert!(log.is_complete(100_000 * PART));
+        assert_eq!(log.gaps(100_000 * PART).count(), 0);
+        assert!(log.iter().len() <= MAX_ENTRIES);
+    }
+
+    #[test]
+    fn gaps_everywhere_fill_the_log() {
+        let mut log = Segments::new();
+        for index in 0..MAX_ENTRIES as u64 {
+            log.insert(range(index * 2, index * 2 + 1), None, none)
+                .unwrap();
+        }
+        let beyond = range(1 << 20, (1 << 20) + 1);
+        assert_eq!(log.insert(beyond, None, none), Err(Rejected::Full));
+        assert_eq!(log.covered(), MAX_ENTRIES as u64);
+        let again = log.insert(range(0, 1), None, none);
+        assert_eq!(again, Err(Rejected::Overlap));
+    }
+
+    #[test]
+    fn bytes_past_the_end_are_not_completeness() {
+        let mut log = Segments::new();
+        assert!(log.is_complete(0));
+        log.insert(range(0, 10), None, none).unwrap();
+        assert!(log.is_complete(10));
+        assert!(!log.is_complete(9) && !log.is_complete(11));
+        assert_eq!(log.next_gap(0, 9), None);
+        assert_eq!(log.combined(10, none), None);
+        log.insert(range(12, u64::MAX), None, none).unwrap();
+        assert_eq!(log.next_gap(0, 11), Some(range(10, 11)));
+        assert_eq!(log.next_gap(0, u64::MAX), Some(range(10, 12)));
+        assert_eq!(log.next_gap(20, u64::MAX), None);
     }
 
     fn agree(log: &Segments, model: &[bool]) {
