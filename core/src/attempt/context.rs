@@ -5,6 +5,7 @@ use http::HeaderValue;
 use super::Deadlines;
 use super::stall::StallPolicy;
 use crate::endpoint::Endpoint;
+use crate::retry::ClockSkew;
 use crate::sign::Signer;
 
 /// What an attempt takes along from its session, so that it needs nothing of it while it runs.
@@ -12,8 +13,8 @@ use crate::sign::Signer;
 pub(crate) struct Context {
     pub(crate) endpoint: Arc<Endpoint>,
     pub(crate) signer: Signer,
-    /// Seconds that the server's clock is ahead of ours, as far as is known.
-    pub(crate) skew: i64,
+    /// How far the server's clock is ahead of ours, as far as is known.
+    pub(crate) skew: ClockSkew,
     /// Which credentials these are, so that an expiry is blamed on the right ones.
     pub(crate) generation: u32,
     pub(crate) deadlines: Deadlines,

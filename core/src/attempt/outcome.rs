@@ -4,6 +4,7 @@ use crate::error::{S3Error, SinkError, SourceError, SpecError, TransportErrorKin
 use crate::etag::ETag;
 use crate::operation::{Answer, ResponseError};
 use crate::range::ByteRange;
+use crate::retry::ClockSkew;
 use crate::time::UnixTime;
 
 /// How much of a request had left when its exchange broke.
@@ -23,14 +24,14 @@ pub enum Sent {
 pub struct Outcome {
     pub(crate) id: AttemptId,
     pub(crate) ending: Ending,
-    /// When the request was signed, by the adapter's clock.
-    pub(crate) signed_at: Option<UnixTime>,
+    /// When the answer's head came, by the adapter's clock.
+    pub(crate) answered_at: Option<UnixTime>,
     /// The answer's `Date`.
     pub(crate) date: Option<UnixTime>,
     /// Which credentials signed it.
     pub(crate) generation: u32,
-    /// The correction of the clock that it was signed with, in seconds.
-    pub(crate) skew: i64,
+    /// The correction of the clock that it was signed with.
+    pub(crate) skew: ClockSkew,
     /// The part of the source that the request carried, and its digest.
     pub(crate) payload: Option<(u64, u64, Checksum)>,
     pub(crate) reusable: bool,
@@ -171,10 +172,10 @@ impl Outcome {
         Self {
             id,
             ending: Ending::Lost,
-            signed_at: None,
+            answered_at: None,
             date: None,
             generation: 0,
-            skew: 0,
+            skew: ClockSkew::new(),
             payload: None,
             reusable: false,
         }

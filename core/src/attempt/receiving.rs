@@ -11,6 +11,7 @@ use super::{AttemptId, ErasedOperation, Exchange, Sendable};
 use crate::checksum::Checksum;
 use crate::error::{Rule, SinkError, TransportErrorKind};
 use crate::operation::{OperationKind, refusal};
+use crate::retry::ClockSkew;
 use crate::time::UnixTime;
 
 /// The most that is kept of a refusal's body; the status decides where it is longer.
@@ -22,8 +23,8 @@ const REFUSAL_LIMIT: usize = 64 * 1024;
 pub struct Receiving {
     id: AttemptId,
     generation: u32,
-    skew: i64,
-    signed_at: Option<UnixTime>,
+    skew: ClockSkew,
+    answered_at: UnixTime,
     date: Option<UnixTime>,
     payload: Option<(u64, u64, Checksum)>,
     reusable: bool,
@@ -79,6 +80,7 @@ impl Receiving {
         sendable: Sendable,
         head: &response::Parts,
         sent: Sent,
+        wall: UnixTime,
     ) -> Result<Self, Outcome> {
         let payload = sendable.payload();
         let kind = sendable.kind();
@@ -86,7 +88,6 @@ impl Receiving {
             id,
             context,
             exchange,
-            signed_at,
             ..
         } = sendable;
         let date = head
@@ -105,7 +106,7 @@ impl Receiving {
                 id,
                 generation: context.generation,
                 skew: context.skew,
-                signed_at,
+                answered_at: wall,
                 date,
                 payload,
                 reusable: sent == Sent::All && is_clean(head.status),
@@ -114,7 +115,7 @@ impl Receiving {
                 stopped: None,
             }),
             Err(failure) => Err(Outcome {
-                signed_at,
+                answered_at: Some(wall),
                 date,
                 payload,
                 ..Outcome::failed(id, &context, failure)
@@ -230,7 +231,7 @@ impl Receiving {
         Outcome {
             id: self.id,
             ending,
-            signed_at: self.signed_at,
+            answered_at: Some(self.answered_at),
             date: self.date,
             generation: self.generation,
             skew: self.skew,

@@ -20,7 +20,6 @@ pub struct Sendable {
     pub(super) exchange: Exchange,
     /// The payload's checksum, where the body comes from the source.
     pub(super) checksum: Option<Checksum>,
-    pub(super) signed_at: Option<UnixTime>,
 }
 
 /// Where the body of a request comes from.
@@ -53,7 +52,6 @@ impl Sendable {
             context,
             exchange,
             checksum,
-            signed_at: None,
         }
     }
 
@@ -71,7 +69,7 @@ impl Sendable {
     /// # Errors
     /// The outcome, where the request can't be signed, for example because of a header that
     /// callers may not set.
-    pub fn request(&mut self, wall: UnixTime) -> Result<http::Request<BodySource>, Outcome> {
+    pub fn request(&self, wall: UnixTime) -> Result<http::Request<BodySource>, Outcome> {
         let (mut unsigned, body, hash) = self.describe();
         let headers = &mut unsigned.headers;
         headers.insert(header::USER_AGENT, self.context.user_agent.clone());
@@ -85,25 +83,29 @@ impl Sendable {
         if len > 0 || unsigned.method == Method::PUT || unsigned.method == Method::POST {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from(len));
         }
-        self.signed_at = Some(wall);
         match self
             .context
             .signer
-            .sign(&unsigned, &hash, wall.offset(self.context.skew))
+            .sign(&unsigned, &hash, self.context.skew.correct(wall))
         {
             Ok(request) => Ok(request.map(|()| body)),
             Err(error) => Err(self.fail(Failure::Spec(error))),
         }
     }
 
-    /// The answer's head has come, interim (1xx) ones left out; `sent` tells how much of the
-    /// request had left by then.
+    /// The answer's head has come, interim (1xx) ones left out, at the wall time `wall`; `sent`
+    /// tells how much of the request had left by then.
     ///
     /// # Errors
     /// The outcome, where the head alone decides: the body must not be read, and the connection
     /// must be closed.
-    pub fn on_head(self, head: &http::response::Parts, sent: Sent) -> Result<Receiving, Outcome> {
-        Receiving::new(self, head, sent)
+    pub fn on_head(
+        self,
+        head: &http::response::Parts,
+        sent: Sent,
+        wall: UnixTime,
+    ) -> Result<Receiving, Outcome> {
+        Receiving::new(self, head, sent, wall)
     }
 
     /// The exchange broke before the answer's head was complete. `detail` is for people.
@@ -143,9 +145,9 @@ impl Sendable {
     }
 
     fn fail(&self, failure: Failure) -> Outcome {
+        let payload = self.payload();
         Outcome {
-            signed_at: self.signed_at,
-            payload: self.payload(),
+            payload,
             ..Outcome::failed(self.id, &self.context, failure)
         }
     }

@@ -48,8 +48,6 @@ pub(crate) struct Shared {
     pub(crate) notices: Notices,
     /// Bytes of payload that may still be held, beside the buffers of exchanges.
     pub(crate) memory: MemoryAccount,
-    /// Retries so far, over all transfers.
-    pub(crate) retries: u64,
 }
 
 /// How much payload may be held.
@@ -114,9 +112,6 @@ struct Entry {
     attempts: u32,
     retries: u32,
     meter: RateMeter,
-    /// The most that was ever reported: progress never goes back.
-    high_water: u64,
-    since: Instant,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,7 +160,6 @@ impl Session {
                 memory: MemoryAccount {
                     free: config.memory.saturating_sub(buffers),
                 },
-                retries: 0,
                 config,
             },
             transfers: BTreeMap::new(),
@@ -187,8 +181,6 @@ impl Session {
             attempts: 0,
             retries: 0,
             meter: RateMeter::new(now),
-            high_water: 0,
-            since: now,
         };
         self.transfers.insert(id, entry);
         Handle {
@@ -232,21 +224,16 @@ impl Session {
         let entry = self.transfers.get(&transfer)?;
         let counters = entry.work.counters();
         let flights = self.flights_of(transfer);
-        let bytes = self.bytes_of(transfer, entry);
-        Some(Progress {
-            bytes,
+        let progress = Progress {
             total: counters.total,
             parts: counters.parts,
             parts_total: counters.parts_total,
             attempts: entry.attempts,
             retries: entry.retries,
             in_flight: u32::try_from(flights.count()).unwrap_or(u32::MAX),
-            rate: entry.meter.rate(now),
-            remaining: counters
-                .total
-                .and_then(|total| entry.meter.remaining(bytes, total, now)),
-            elapsed: now.since(entry.since),
-        })
+            ..Progress::default()
+        };
+        Some(progress.measured(&entry.meter, now))
     }
 
     /// Failed attempts since the last call, oldest first, and what was done about each. At most
@@ -269,7 +256,7 @@ impl Session {
     fn bytes_of(&self, transfer: TransferId, entry: &Entry) -> u64 {
         let moving: u64 = self.flights_of(transfer).map(|flight| flight.bytes).sum();
         let counters = entry.work.counters();
-        let bytes = counters.bytes.saturating_add(moving).max(entry.high_water);
+        let bytes = counters.bytes.saturating_add(moving);
         counters.total.map_or(bytes, |total| bytes.min(total))
     }
 
@@ -381,7 +368,7 @@ impl Session {
         let context = Context {
             endpoint: config.endpoint.clone(),
             signer,
-            skew: self.shared.skew.offset_seconds(),
+            skew: self.shared.skew,
             generation: self.shared.credentials.generation(),
             deadlines,
             stall: config.stall_policy(),
@@ -448,8 +435,7 @@ impl Session {
             .get(&transfer)
             .map(|entry| self.bytes_of(transfer, entry));
         if let (Some(bytes), Some(entry)) = (bytes, self.transfers.get_mut(&transfer)) {
-            entry.high_water = bytes;
-            entry.meter.record(bytes, now);
+            entry.meter.reached(bytes, now);
         }
     }
 

@@ -3,7 +3,9 @@
 use crate::attempt::{Ending, Failure, Outcome};
 use crate::error::{Cause, S3Error, TransportErrorKind};
 use crate::operation::OperationKind;
-use crate::retry::{Cost, FailureClass, classify, classify_transport};
+use crate::retry::{
+    self, FailureClass, GiveUp, Retries, RetryPolicy, classify, classify_transport,
+};
 use crate::session::{Notice, Reaction};
 use crate::time::Instant;
 
@@ -13,11 +15,10 @@ use super::Cx;
 #[derive(Clone, Debug)]
 pub(crate) struct Tries {
     operation: OperationKind,
-    limit: u32,
+    policy: RetryPolicy,
+    retries: Retries,
     sent: u32,
-    retries: u32,
     not_before: Instant,
-    held: Option<Cost>,
     refreshed: bool,
     /// An attempt may have taken effect although no answer said so.
     ambiguous: bool,
@@ -33,14 +34,13 @@ pub(crate) enum Verdict {
 }
 
 impl Tries {
-    pub(crate) fn new(operation: OperationKind, limit: u32) -> Self {
+    pub(crate) const fn new(operation: OperationKind, policy: RetryPolicy) -> Self {
         Self {
             operation,
-            limit,
+            policy,
+            retries: Retries::new(),
             sent: 0,
-            retries: 0,
             not_before: Instant::ZERO,
-            held: None,
             refreshed: false,
             ambiguous: false,
         }
@@ -74,7 +74,7 @@ impl Tries {
 
     /// The attempt succeeded: gives back to the budget what retrying took from it.
     pub(crate) fn succeed(&mut self, cx: &mut Cx<'_>) {
-        cx.shared.budget.refund(self.held.take());
+        core::mem::take(&mut self.retries).succeeded(&mut cx.shared.budget);
     }
 
     /// The attempt failed.
@@ -124,16 +124,7 @@ impl Tries {
 
     fn judge(&mut self, failure: &Failure, outcome: &Outcome, cx: &mut Cx<'_>) -> Verdict {
         let class = match failure {
-            Failure::Refused(error) => {
-                if let Some(verdict) = self.remedy(error, outcome, cx) {
-                    return verdict;
-                }
-                if is_transient_refusal(error) {
-                    FailureClass::Transient
-                } else {
-                    classify(error)
-                }
-            }
+            Failure::Refused(error) => self.remedy(error, outcome, cx),
             Failure::Broken(_) => FailureClass::Transient,
             Failure::Transport {
                 kind: TransportErrorKind::Aborted,
@@ -154,17 +145,22 @@ impl Tries {
         self.back_off(class, cause, retry_after, cx)
     }
 
-    /// A wrong clock and expired credentials have a remedy that costs no backoff. Each is tried
-    /// once: then the refusal stands.
-    fn remedy(&mut self, error: &S3Error, outcome: &Outcome, cx: &mut Cx<'_>) -> Option<Verdict> {
-        let cured = match classify(error) {
+    /// A wrong clock and expired credentials have a remedy: a new signature. Where it would be the
+    /// same, the refusal stands.
+    fn remedy(&mut self, error: &S3Error, outcome: &Outcome, cx: &mut Cx<'_>) -> FailureClass {
+        let class = if is_transient_refusal(error) {
+            FailureClass::Transient
+        } else {
+            classify(error)
+        };
+        let cured = match class {
             FailureClass::ClockSkew { definite } => {
-                let learnt = match (outcome.signed_at, outcome.date) {
-                    (Some(signed), Some(date)) => cx.shared.skew.learn(signed, date, definite),
+                let learnt = match (outcome.answered_at, outcome.date) {
+                    (Some(ours), Some(theirs)) => cx.shared.skew.learn(ours, theirs, definite),
                     _ => false,
                 };
                 // Another attempt may have learnt it while this one was under way.
-                learnt || outcome.skew != cx.shared.skew.offset_seconds()
+                learnt || cx.shared.skew.is_newer_than(&outcome.skew)
             }
             FailureClass::ExpiredCredentials => {
                 let credentials = &mut cx.shared.credentials;
@@ -173,14 +169,13 @@ impl Tries {
                 self.refreshed = true;
                 cured
             }
-            _ => return None,
+            _ => true,
         };
-        let fail = || Verdict::Fail(Cause::S3(error.clone()));
-        if !cured || self.sent >= self.limit {
-            return Some(fail());
+        if cured {
+            class
+        } else {
+            FailureClass::Permanent
         }
-        self.not_before = cx.now;
-        Some(Verdict::Retry)
     }
 
     fn back_off(
@@ -190,32 +185,27 @@ impl Tries {
         retry_after: Option<&str>,
         cx: &mut Cx<'_>,
     ) -> Verdict {
-        if !class.is_retryable() {
-            return Verdict::Fail(cause);
-        }
-        let give_up = |attempts, budget_empty| {
-            Verdict::Fail(Cause::GaveUp {
-                attempts,
+        let shared = &mut *cx.shared;
+        let (budget, rng) = (&mut shared.budget, &mut shared.rng);
+        let reason = match self
+            .retries
+            .failed(class, retry_after, &self.policy, budget, rng)
+        {
+            retry::Verdict::After(delay) => {
+                self.not_before = cx.now + delay;
+                return Verdict::Retry;
+            }
+            retry::Verdict::GiveUp(reason) => reason,
+        };
+        let budget_empty = reason == GiveUp::Budget;
+        Verdict::Fail(match reason {
+            GiveUp::Permanent => cause,
+            _ => Cause::GaveUp {
+                attempts: self.sent,
                 budget_empty,
                 last: Box::new(cause),
-            })
-        };
-        if self.sent >= self.limit {
-            return give_up(self.sent, false);
-        }
-        let shared = &mut *cx.shared;
-        let Some(cost) = shared.budget.try_spend(&shared.config.retry, class) else {
-            return give_up(self.sent, true);
-        };
-        let delay = shared
-            .config
-            .retry
-            .delay(class, self.retries, retry_after, &mut shared.rng);
-        self.held = Some(cost);
-        self.retries = self.retries.saturating_add(1);
-        self.not_before = cx.now + delay;
-        shared.retries = shared.retries.saturating_add(1);
-        Verdict::Retry
+            },
+        })
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use crate::attempt::{Exchange, Outcome, Payload, Read};
 use crate::error::{Cause, TransferError};
 use crate::operation::{Operation, OperationKind};
+use crate::retry::RetryPolicy;
 use crate::session::{Blocked, Shared};
 use crate::time::Instant;
 use crate::transfer::tries::Tries;
@@ -33,12 +34,17 @@ impl Cx<'_> {
 
     /// A new count of attempts at a call.
     pub(crate) fn tries(&self, operation: OperationKind) -> Tries {
-        Tries::new(operation, self.shared.config.retry.max_attempts.get())
+        Tries::new(operation, self.shared.config.retry)
     }
 
     /// A new count of attempts at a range or part.
     pub(crate) fn part_tries(&self, operation: OperationKind) -> Tries {
-        Tries::new(operation, self.shared.config.part_attempts.get())
+        let config = &self.shared.config;
+        let policy = RetryPolicy {
+            max_attempts: config.part_attempts,
+            ..config.retry
+        };
+        Tries::new(operation, policy)
     }
 }
 
