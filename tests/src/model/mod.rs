@@ -44,6 +44,7 @@ use http::Method;
 
 pub use config::{Etags, Limits, ModelConfig};
 pub use multipart::{Upload, UploadedPart};
+pub(crate) use read::parse_range;
 pub(crate) use refusal::error_document;
 pub use request::{Hashes, Prepared, Request};
 pub use response::{Body, Response};
@@ -219,7 +220,11 @@ impl Model {
     }
 
     fn respond(&mut self, prepared: Prepared) -> Result<Response, Refusal> {
-        let Prepared { request, payload } = prepared;
+        let Prepared {
+            request,
+            payload,
+            disturbed,
+        } = prepared;
         let suffix = self.config.virtual_host_suffix.as_deref();
         let host = request.text("host");
         let route = Route::parse(&request.method, &request.target, host, suffix)
@@ -238,6 +243,7 @@ impl Model {
                 Refusal::new(404, "NoSuchBucket", message).detail("BucketName", &route.bucket)
             );
         }
+        let request = disturbed.unwrap_or(request);
         let call = Call { request, route };
         match call.route.operation {
             Operation::ListBuckets => Ok(self.list_buckets()),

@@ -58,6 +58,7 @@ impl Request {
         Prepared {
             request: self,
             payload,
+            disturbed: None,
         }
     }
 
@@ -78,6 +79,20 @@ pub struct Hashes {
 pub struct Prepared {
     pub(crate) request: Request,
     pub(crate) payload: Result<Payload, Refusal>,
+    /// What the model is to see where it differs from what was signed.
+    pub(crate) disturbed: Option<Request>,
+}
+
+impl Prepared {
+    /// Changes the head of the request behind its signature's back, as a fault does.
+    ///
+    /// The signature was made for what the client sent: it is verified on that, and the rest of
+    /// the model sees what `change` makes of it.
+    pub fn disturb(&mut self, change: impl FnOnce(&mut Request)) {
+        let mut changed = self.request.clone();
+        change(&mut changed);
+        self.disturbed = Some(changed);
+    }
 }
 
 /// The bytes of an object or part, with the digests that were asked for.
