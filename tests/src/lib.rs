@@ -12,5 +12,7 @@
 
 pub mod faults;
 pub mod model;
+#[cfg(feature = "s3s")]
+pub mod s3s;
 pub mod script;
 pub mod server;

@@ -61,7 +61,7 @@ impl Algorithm {
     }
 
     /// Bytes in a value.
-    pub const fn len(self) -> usize {
+    pub const fn digest_len(self) -> usize {
         match self {
             Self::Crc64Nvme => 8,
             Self::Crc32 | Self::Crc32c => 4,
@@ -75,7 +75,7 @@ impl Algorithm {
             Some(crc) => {
                 let mut digest = crc_fast::Digest::new(crc);
                 segments.iter().for_each(|segment| digest.update(segment));
-                self.from_crc(digest.finalize())
+                self.value_of(digest.finalize())
             }
             None => {
                 let mut digest = sha2::Sha256::new();
@@ -90,9 +90,9 @@ impl Algorithm {
         self.digest(&[])
     }
 
-    pub(crate) fn from_crc(self, crc: u64) -> Value {
+    pub(crate) fn value_of(self, crc: u64) -> Value {
         let bytes = crc.to_be_bytes();
-        let skip = bytes.len().saturating_sub(self.len());
+        let skip = bytes.len().saturating_sub(self.digest_len());
         Value::new(self, &bytes[skip..])
     }
 
@@ -139,7 +139,7 @@ impl Value {
     /// Reads a header's value: canonical base64 of exactly the right length.
     pub fn from_base64(algorithm: Algorithm, text: &str) -> Option<Self> {
         let bytes = STANDARD.decode(text).ok()?;
-        (bytes.len() == algorithm.len()).then_some(Self { algorithm, bytes })
+        (bytes.len() == algorithm.digest_len()).then_some(Self { algorithm, bytes })
     }
 
     /// The CRC of the bytes of `self` followed by `len` bytes whose CRC is `next`. `None` for
@@ -150,7 +150,7 @@ impl Value {
             return None;
         }
         let combined = crc_fast::checksum_combine(crc, self.as_u64(), next.as_u64(), len);
-        Some(self.algorithm.from_crc(combined))
+        Some(self.algorithm.value_of(combined))
     }
 
     fn as_u64(&self) -> u64 {

@@ -18,7 +18,7 @@
 //! ```
 
 mod connection;
-mod http1;
+pub(crate) mod http1;
 mod stats;
 
 use std::collections::BTreeMap;
