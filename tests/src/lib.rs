@@ -1,1 +1,18 @@
-//! sans3-testkit
+//! Tools for testing S3 clients.
+//!
+//! - [`model`]: S3 as a pure state machine, without clock, socket or randomness.
+//! - [`faults`]: what can go wrong with an answer, and schedules of it.
+//! - [`server`]: the model behind a small HTTP/1.1 server on loopback, with faults down to the
+//!   byte.
+//! - [`script`]: a server that plays a list of raw bytes, for tests that break HTTP itself.
+//! - `s3s` (feature `s3s`): a server of other people's making, as a second judge.
+//!
+//! Nothing here uses the code of the client under test: signatures, checksums and framing are
+//! written anew, so that a mistake has to be made twice to go unseen.
+
+pub mod faults;
+pub mod model;
+#[cfg(feature = "s3s")]
+pub mod s3s;
+pub mod script;
+pub mod server;

@@ -1,0 +1,258 @@
+//! CompleteMultipartUpload: the list is compared with the parts, the whole with its checksum.
+
+use bytes::Bytes;
+
+use super::digest::{Algorithm, Value};
+use super::multipart::{Upload, UploadedPart, kind_name};
+use super::refusal::Refusal;
+use super::response::Response;
+use super::store::{ChecksumKind, Data, Object, StoredChecksum};
+use super::{Call, Limits, Model, xml};
+
+/// The longest list that is read: 10,000 parts need about 2 MiB.
+const MAX_DOCUMENT: usize = 4 << 20;
+/// The most parts that an upload can have.
+const MAX_PARTS: usize = 10_000;
+
+impl Model {
+    pub(super) fn complete(&mut self, call: &Call, body: &[Bytes]) -> Result<Response, Refusal> {
+        let upload = self.upload(call)?;
+        let listed = parse_list(&body.concat())?;
+        let chosen = choose(upload, &listed)?;
+        check_sizes(&chosen, self.config.limits)?;
+        let checksum = object_checksum(upload, &chosen);
+        check_claims(call, upload, &chosen, &checksum)?;
+        self.check_write_conditions(call)?;
+
+        let tags: Vec<&str> = chosen.iter().map(|part| part.etag.as_str()).collect();
+        let segments = chosen
+            .iter()
+            .flat_map(|part| part.data.slices(0..part.data.len()));
+        let mut object = Object::new(Data::from(segments.collect::<Vec<Bytes>>()));
+        object.etag = self.config.etags.of_parts(&tags);
+        object.headers = upload.headers.clone();
+        object.parts = chosen.iter().map(|part| part.data.len()).collect();
+        object.checksum = self.config.checksums.then(|| checksum.clone());
+        let id = upload.id.clone();
+        self.uploads.remove(&id);
+        let etag = self.insert(&call.route.bucket, &call.route.key, object);
+
+        let (bucket, key) = (&call.route.bucket, &call.route.key);
+        let mut document = xml::Writer::namespaced("CompleteMultipartUploadResult");
+        document.text("Location", &format!("/{bucket}/{key}"));
+        document.text("Bucket", bucket);
+        document.text("Key", key);
+        document.text("ETag", &etag);
+        if self.config.checksums {
+            document.text(checksum.value.algorithm().element(), &checksum.text());
+            document.text("ChecksumType", checksum.kind.name());
+        }
+        let mut response = Response::new(200);
+        response.xml(document);
+        self.set_version(call, &mut response);
+        Ok(response)
+    }
+}
+
+/// A `Part` of the list.
+#[derive(Debug)]
+struct Listed {
+    number: u64,
+    etag: String,
+    checksums: Vec<Value>,
+}
+
+fn parse_list(document: &[u8]) -> Result<Vec<Listed>, Refusal> {
+    let records = (document.len() <= MAX_DOCUMENT)
+        .then(|| xml::records(document, "CompleteMultipartUpload", "Part"))
+        .flatten()
+        .unwrap_or_default();
+    if records.is_empty() || records.len() > MAX_PARTS {
+        return Err(Refusal::malformed_xml());
+    }
+    records
+        .iter()
+        .map(|record| listed(record).ok_or_else(Refusal::malformed_xml))
+        .collect()
+}
+
+fn listed(record: &xml::Record) -> Option<Listed> {
+    let field = |name: &str| {
+        let found = record.iter().find(|(present, _)| present == name);
+        found.map(|(_, text)| text.trim())
+    };
+    let mut checksums = Vec::new();
+    for algorithm in Algorithm::ALL {
+        if let Some(text) = field(algorithm.element()) {
+            checksums.push(Value::from_base64(algorithm, text)?);
+        }
+    }
+    Some(Listed {
+        number: field("PartNumber")?.parse().ok()?,
+        etag: field("ETag")?.to_owned(),
+        checksums,
+    })
+}
+
+/// The parts that the list names. Gaps between numbers are allowed, as in S3.
+fn choose<'a>(upload: &'a Upload, listed: &[Listed]) -> Result<Vec<&'a UploadedPart>, Refusal> {
+    let mut chosen = Vec::with_capacity(listed.len());
+    let mut previous = 0;
+    for entry in listed {
+        let (number, etag) = (entry.number, &entry.etag);
+        if number <= previous {
+            return Err(Refusal::new(
+                400,
+                "InvalidPartOrder",
+                "The list of parts was not in ascending order. \
+                 Parts must be ordered by part number.",
+            )
+            .detail("UploadId", &upload.id));
+        }
+        previous = number;
+        let part = upload
+            .parts
+            .get(&number)
+            .filter(|part| part.etag.trim_matches('"') == etag.trim_matches('"'))
+            .ok_or_else(|| invalid_part(upload, number, etag))?;
+        check_part_checksum(upload, entry, part)?;
+        chosen.push(part);
+    }
+    Ok(chosen)
+}
+
+fn check_part_checksum(
+    upload: &Upload,
+    entry: &Listed,
+    part: &UploadedPart,
+) -> Result<(), Refusal> {
+    let number = entry.number;
+    if entry.checksums.iter().any(|value| *value != part.checksum) {
+        return Err(invalid_part(upload, number, &entry.etag));
+    }
+    match upload.algorithm {
+        Some(algorithm) if upload.composite && entry.checksums.is_empty() => {
+            Err(Refusal::invalid_request(format!(
+                "The upload was created using a {} checksum. The complete request must include \
+                 the checksum for each part. It was missing for part {number} in the request.",
+                algorithm.name().to_ascii_lowercase()
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn invalid_part(upload: &Upload, number: u64, etag: &str) -> Refusal {
+    Refusal::new(
+        400,
+        "InvalidPart",
+        "One or more of the specified parts could not be found. The part may not have been \
+         uploaded, or the specified entity tag may not match the part's entity tag.",
+    )
+    .detail("UploadId", &upload.id)
+    .detail("PartNumber", number.to_string())
+    .detail("ETag", etag)
+}
+
+fn check_sizes(parts: &[&UploadedPart], limits: Limits) -> Result<(), Refusal> {
+    let all_but_last = parts.split_last().map_or(&[][..], |(_, rest)| rest);
+    if let Some(small) = all_but_last
+        .iter()
+        .find(|part| part.data.len() < limits.min_part)
+    {
+        return Err(Refusal::new(
+            400,
+            "EntityTooSmall",
+            "Your proposed upload is smaller than the minimum allowed size",
+        )
+        .detail("ProposedSize", small.data.len().to_string())
+        .detail("MinSizeAllowed", limits.min_part.to_string())
+        .detail("ETag", &small.etag));
+    }
+    super::write::check_put_size(total_len(parts), limits.max_object)
+}
+
+fn total_len(parts: &[&UploadedPart]) -> u64 {
+    parts
+        .iter()
+        .fold(0, |sum, part| sum.saturating_add(part.data.len()))
+}
+
+fn object_checksum(upload: &Upload, parts: &[&UploadedPart]) -> StoredChecksum {
+    let algorithm = upload.part_algorithm();
+    if upload.composite {
+        let digests: Vec<u8> = parts
+            .iter()
+            .flat_map(|part| part.checksum.as_bytes().to_vec())
+            .collect();
+        return StoredChecksum {
+            value: algorithm.digest(&[Bytes::from(digests)]),
+            kind: ChecksumKind::Composite(parts.len()),
+        };
+    }
+    let combined = parts.iter().try_fold(algorithm.empty(), |sum, part| {
+        sum.combine(&part.checksum, part.data.len())
+    });
+    // Only CRCs are ever over the full object, and these can be combined; should that change,
+    // reading everything is right too.
+    let value = combined.unwrap_or_else(|| {
+        let all: Vec<Bytes> = parts
+            .iter()
+            .flat_map(|part| part.data.slices(0..part.data.len()))
+            .collect();
+        algorithm.digest(&all)
+    });
+    StoredChecksum::full(value)
+}
+
+/// What the request's headers say about the object: its size, its checksum and the kind of it.
+fn check_claims(
+    call: &Call,
+    upload: &Upload,
+    parts: &[&UploadedPart],
+    checksum: &StoredChecksum,
+) -> Result<(), Refusal> {
+    let len = total_len(parts);
+    if let Some(size) = call.request.text("x-amz-mp-object-size")
+        && size.parse() != Ok(len)
+    {
+        return Err(Refusal::invalid_request(format!(
+            "The provided 'x-amz-mp-object-size' header value {size} does not match what was \
+             computed: {len}"
+        )));
+    }
+    if let Some(kind) = call.request.text("x-amz-checksum-type")
+        && kind != kind_name(upload.composite)
+    {
+        return Err(Refusal::invalid_request(format!(
+            "The upload was created using the {} checksum mode. \
+             The complete request must use the same checksum mode.",
+            kind_name(upload.composite)
+        )));
+    }
+    for algorithm in Algorithm::ALL {
+        let Some(text) = call.request.text(algorithm.header()) else {
+            continue;
+        };
+        if algorithm != checksum.value.algorithm() {
+            return Err(Refusal::invalid_request(format!(
+                "The upload was created using a {} checksum, and the request has one of {}",
+                checksum.value.algorithm().name(),
+                algorithm.name()
+            )));
+        }
+        if text != checksum.text() {
+            return Err(Refusal::new(
+                400,
+                "BadDigest",
+                format!(
+                    "The {} you specified did not match the calculated checksum.",
+                    algorithm.name()
+                ),
+            )
+            .detail("ExpectedDigest", text)
+            .detail("CalculatedDigest", checksum.text()));
+        }
+    }
+    Ok(())
+}

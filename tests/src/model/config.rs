@@ -1,0 +1,153 @@
+//! How a model behaves.
+
+use bytes::Bytes;
+
+use super::digest::{Algorithm, hex, md5};
+use super::request::Hashes;
+use super::sigv4::Access;
+
+/// How a [`Model`](super::Model) behaves. The default: any signature, real MD5 entity tags,
+/// versions kept, S3's limits, region `us-east-1`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelConfig {
+    /// Where identifiers come from.
+    pub seed: u64,
+    /// The region that signatures must name.
+    pub region: String,
+    /// Who may do what.
+    pub access: Access,
+    /// What entity tags are made of.
+    pub etags: Etags,
+    /// Sizes and counts.
+    pub limits: Limits,
+    /// Whether overwritten and deleted versions are kept, and `x-amz-version-id` is sent.
+    pub versioning: bool,
+    /// Whether checksums are stored and told. Older servers know none.
+    pub checksums: bool,
+    /// `s3.test` makes `Host: bucket.s3.test` address a bucket; path style works in any case.
+    pub virtual_host_suffix: Option<String>,
+}
+
+impl Default for ModelConfig {
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            region: "us-east-1".to_owned(),
+            access: Access::Unchecked,
+            etags: Etags::Md5,
+            limits: Limits::default(),
+            versioning: true,
+            checksums: true,
+            virtual_host_suffix: None,
+        }
+    }
+}
+
+impl ModelConfig {
+    /// Settings for large transfers: opaque entity tags, since MD5 costs 2 s per GiB, and old
+    /// versions forgotten, since they cost memory.
+    pub fn fast() -> Self {
+        Self {
+            etags: Etags::Opaque,
+            versioning: false,
+            ..Self::default()
+        }
+    }
+
+    /// What [`Request::prepare`](super::Request::prepare) has to compute.
+    pub const fn hashes(&self) -> Hashes {
+        Hashes {
+            md5: matches!(self.etags, Etags::Md5),
+        }
+    }
+}
+
+/// What entity tags are made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Etags {
+    /// The MD5 of the content, and for multipart uploads the MD5 of the parts' MD5s with `-N`.
+    Md5,
+    /// Of CRC-64 and length: different for different content, and nothing like an MD5.
+    Opaque,
+    /// Looks like an MD5 and is none, as with server-side encryption by SSE-KMS or SSE-C.
+    LikeMd5,
+}
+
+impl Etags {
+    pub(crate) fn of(self, segments: &[Bytes]) -> String {
+        let len = segments.iter().map(|segment| segment.len() as u64).sum();
+        let md5 = (self == Self::Md5).then(|| md5(segments));
+        let crc = Algorithm::Crc64Nvme.digest(segments);
+        self.tag(md5, crc.as_bytes(), len)
+    }
+
+    /// The tag of content whose digests are known; where the MD5 is wanted it must be there.
+    pub(crate) fn tag(self, md5: Option<[u8; 16]>, crc64: &[u8], len: u64) -> String {
+        let crc64 = hex(crc64);
+        match (self, md5) {
+            (Self::Md5, Some(md5)) => format!("\"{}\"", hex(&md5)),
+            (Self::LikeMd5, _) => format!("\"{crc64}{:016x}\"", !len),
+            (Self::Md5 | Self::Opaque, _) => format!("\"o{crc64}.{len:x}\""),
+        }
+    }
+
+    /// The tag of an object made of parts with these tags.
+    pub(crate) fn of_parts(self, parts: &[&str]) -> String {
+        let count = parts.len();
+        let raw: Vec<u8> = parts.iter().flat_map(|tag| unhex(tag)).collect();
+        let raw = [Bytes::from(raw)];
+        match self {
+            Self::Md5 => format!("\"{}-{count}\"", hex(&md5(&raw))),
+            Self::Opaque | Self::LikeMd5 => {
+                let crc = hex(Algorithm::Crc64Nvme.digest(&raw).as_bytes());
+                format!("\"{crc}{crc}-{count}\"")
+            }
+        }
+    }
+}
+
+/// The bytes of the hexadecimal digits of a tag; for an opaque one, its characters.
+fn unhex(tag: &str) -> Vec<u8> {
+    let inner = tag.trim_matches('"');
+    let digits: Option<Vec<u8>> = inner
+        .chars()
+        .map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
+        .collect();
+    match digits {
+        Some(digits) if digits.len() % 2 == 0 => digits
+            .chunks_exact(2)
+            .map(|pair| pair[0] << 4 | pair[1])
+            .collect(),
+        _ => inner.as_bytes().to_vec(),
+    }
+}
+
+/// S3's limits, which a test may scale down (AWS, "Amazon S3 multipart upload limits").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Every part but the last has at least so many bytes.
+    pub min_part: u64,
+    /// The largest part.
+    pub max_part: u64,
+    /// Part numbers end here.
+    pub max_parts: u64,
+    /// The largest object that one PUT may carry.
+    pub max_put: u64,
+    /// The largest object.
+    pub max_object: u64,
+    /// The longest page of a listing.
+    pub page: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            min_part: 5 << 20,
+            max_part: 5 << 30,
+            max_parts: 10_000,
+            max_put: 5 << 30,
+            max_object: 50 << 40,
+            page: 1_000,
+        }
+    }
+}
