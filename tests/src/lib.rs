@@ -7,9 +7,12 @@
 //! - [`script`]: a server that plays a list of raw bytes, for tests that break HTTP itself.
 //! - `s3s` (feature `s3s`): a server of other people's making, as a second judge.
 //!
-//! Nothing here uses the code of the client under test: signatures, checksums and framing are
-//! written anew, so that a mistake has to be made twice to go unseen.
+//! - [`drive`]: runs sessions of `sans3-core` against answers of any kind, in virtual time.
+//!
+//! But for the last, nothing here uses the code of the client under test: signatures, checksums and
+//! framing are written anew, so that a mistake has to be made twice to go unseen.
 
+pub mod drive;
 pub mod faults;
 pub mod model;
 #[cfg(feature = "s3s")]
