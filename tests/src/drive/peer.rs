@@ -138,7 +138,7 @@ where
             let mut asked = Request::new(request.method.clone(), request.target.clone());
             asked.headers = request.headers.clone();
             let response = model.handle(asked.body(request.body.clone()));
-            let head = (response.status, response.headers);
+            let head = (response.status.as_u16(), response.headers);
             let body = response.body.into_segments();
             Reply { head: Ok(head), body, pace: Duration::ZERO, end: Ok(()) }
         };

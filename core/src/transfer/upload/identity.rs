@@ -65,7 +65,7 @@ impl Identity<'_> {
             .declared
             .composite
             .iter()
-            .find(|seen| seen.checksum.algorithm == self.algorithm && seen.parts == parts);
+            .find(|seen| seen.checksum.algorithm == self.algorithm && seen.parts.get() == parts);
         match (seen, self.parts.composite(self.algorithm)) {
             (Some(seen), Some(ours)) if seen.checksum == ours => {
                 Likeness::Ours(Verified::Composite(self.algorithm))
