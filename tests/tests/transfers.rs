@@ -3,8 +3,8 @@
 mod common;
 
 use common::*;
-use sans3_core::transfer::{Length, Order, Upload, Verified};
 use sans3_core::checksum::Algorithm;
+use sans3_core::transfer::{Length, Order, Upload, Verified};
 use sans3_testkit::drive::{Rig, Sink, Source};
 
 #[test]
@@ -29,9 +29,15 @@ fn a_download_of_any_size_is_exact_and_proved() {
 fn a_small_object_of_known_size_takes_one_request() {
     let bytes = noise(1000, 3);
     let mut rig = Rig::new(small(), honest(model_with(&bytes)));
-    let wanted = sans3_core::transfer::Download { size_hint: Some(1000), ..download(Order::Random) };
+    let wanted = sans3_core::transfer::Download {
+        size_hint: Some(1000),
+        ..download(Order::Random)
+    };
     let (result, sink) = rig.download(wanted, Sink::random());
-    assert_eq!(result.unwrap().verified, Verified::FullObject(Algorithm::Crc64Nvme));
+    assert_eq!(
+        result.unwrap().verified,
+        Verified::FullObject(Algorithm::Crc64Nvme)
+    );
     assert!(sink.bytes == bytes);
     assert_eq!(rig.log, ["GET /b/k"]);
 }
@@ -40,10 +46,15 @@ fn a_small_object_of_known_size_takes_one_request() {
 fn an_upload_of_any_size_is_exact_and_proved() {
     const PART: usize = 5 << 20;
     for size in [0, 1, PART, PART + 1, 3 * PART, 3 * PART + 17] {
-        for length in [Length::Known(size as u64), Length::Unknown { equal_parts: false }] {
+        for length in [
+            Length::Known(size as u64),
+            Length::Unknown { equal_parts: false },
+        ] {
             let bytes = noise(size, 11);
             let mut rig = Rig::new(small(), honest(model_with(b"")));
-            let made = rig.upload(upload(length), Source::new(bytes.clone())).unwrap();
+            let made = rig
+                .upload(upload(length), Source::new(bytes.clone()))
+                .unwrap();
             assert_eq!(made.size, size as u64, "{length:?}");
             assert_eq!(made.verified, Verified::FullObject(Algorithm::Crc64Nvme));
             let object = rig.peer.model.object("b", "up").unwrap();
@@ -60,7 +71,10 @@ fn each_checksum_algorithm_proves_an_upload() {
         for size in [5, SIZE] {
             let bytes = noise(size, 5);
             let mut rig = Rig::new(small(), honest(model_with(b"")));
-            let wanted = Upload { checksum: algorithm, ..upload(Length::Known(size as u64)) };
+            let wanted = Upload {
+                checksum: algorithm,
+                ..upload(Length::Known(size as u64))
+            };
             let made = rig.upload(wanted, Source::new(bytes.clone())).unwrap();
             let expected = match (algorithm, size) {
                 (Algorithm::Sha256, SIZE) => Verified::Composite(algorithm),

@@ -209,9 +209,9 @@ impl Receiving {
         self.fail(failure)
     }
 
-    /// The bytes could not be placed.
+    /// The bytes could not be placed. Nothing that came counts: which of it is in place is unknown.
     pub fn on_sink_error(self, error: SinkError) -> Outcome {
-        self.fail(Failure::Sink(error))
+        self.outcome(Ending::Failed(Failure::Sink(error)), false)
     }
 
     fn fail(self, failure: Failure) -> Outcome {

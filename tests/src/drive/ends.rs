@@ -13,12 +13,19 @@ pub struct Source {
 impl Source {
     /// A source that never changes.
     pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
-        Self { bytes: bytes.into(), ..Self::default() }
+        Self {
+            bytes: bytes.into(),
+            ..Self::default()
+        }
     }
 
     /// A source whose bytes are replaced by `changed` after `reads` reads.
     pub fn changing(bytes: impl Into<Vec<u8>>, changed: impl Into<Vec<u8>>, reads: u32) -> Self {
-        Self { changed: Some(changed.into()), changes_after: reads, ..Self::new(bytes) }
+        Self {
+            changed: Some(changed.into()),
+            changes_after: reads,
+            ..Self::new(bytes)
+        }
     }
 
     /// How long it is at first.
@@ -65,7 +72,10 @@ impl Sink {
 
     /// A sink whose consumer takes the bytes from first to last.
     pub fn in_order() -> Self {
-        Self { in_order: true, ..Self::default() }
+        Self {
+            in_order: true,
+            ..Self::default()
+        }
     }
 
     /// Whether any byte was written more than once.
@@ -84,7 +94,10 @@ impl Sink {
         if self.bytes.len() < end {
             self.bytes.resize(end, 0);
         }
-        assert!(!self.in_order || at >= self.front, "bytes that the consumer has taken came again");
+        assert!(
+            !self.in_order || at >= self.front,
+            "bytes that the consumer has taken came again"
+        );
         self.bytes[start..end].copy_from_slice(piece);
         self.writes.push((at, end as u64));
         self.pieces.insert(at, end as u64);

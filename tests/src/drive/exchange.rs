@@ -14,7 +14,11 @@ pub fn run(
     sink: &mut Sink,
     log: &mut Vec<String>,
 ) -> Outcome {
-    let read = |offset, len| source.map(|source| source.read(offset, len)).unwrap_or_default();
+    let read = |offset, len| {
+        source
+            .map(|source| source.read(offset, len))
+            .unwrap_or_default()
+    };
     let sendable = match attempt.prepare() {
         Ready::Send(sendable) => sendable,
         Ready::Hash(mut hashing) => {
@@ -33,7 +37,11 @@ pub fn run(
     let body = match body {
         BodySource::Empty => Bytes::new(),
         BodySource::Inline(bytes) => bytes,
-        BodySource::Source { offset, len, mut check } => {
+        BodySource::Source {
+            offset,
+            len,
+            mut check,
+        } => {
             let bytes = read(offset, len);
             check.update(&bytes);
             if let Err(error) = check.finish() {
@@ -42,9 +50,18 @@ pub fn run(
             bytes.into()
         }
     };
-    let target = head.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
+    let target = head
+        .uri
+        .path_and_query()
+        .map_or("/", |target| target.as_str())
+        .to_owned();
     log.push(format!("{} {target}", head.method));
-    let request = Sent { method: head.method, target, headers: head.headers, body };
+    let request = Sent {
+        method: head.method,
+        target,
+        headers: head.headers,
+        body,
+    };
     receive(sendable, wall, peer.answer(request), sink)
 }
 

@@ -93,7 +93,11 @@ impl<P: Peer> Rig<P> {
     }
 
     /// Carries out a download, and returns what its sink has.
-    pub fn download<T: Transfer>(&mut self, transfer: T, sink: Sink) -> (Result<T::Output, TransferError>, Sink) {
+    pub fn download<T: Transfer>(
+        &mut self,
+        transfer: T,
+        sink: Sink,
+    ) -> (Result<T::Output, TransferError>, Sink) {
         let handle = self.session.insert(transfer, self.now);
         self.sinks.insert(handle.id(), sink);
         self.run();
@@ -105,7 +109,11 @@ impl<P: Peer> Rig<P> {
     ///
     /// # Errors
     /// Those of the transfer.
-    pub fn upload<T: Transfer>(&mut self, transfer: T, source: Source) -> Result<T::Output, TransferError> {
+    pub fn upload<T: Transfer>(
+        &mut self,
+        transfer: T,
+        source: Source,
+    ) -> Result<T::Output, TransferError> {
         let handle = self.session.insert(transfer, self.now);
         self.sources.insert(handle.id(), source);
         self.run();
@@ -126,11 +134,16 @@ impl<P: Peer> Rig<P> {
         for _ in 0..MAX_STEPS {
             match self.session.poll(self.now) {
                 Step::Start(attempt) => {
-                    self.under_way.insert((self.now + self.latency, attempt.id()), attempt);
+                    self.under_way
+                        .insert((self.now + self.latency, attempt.id()), attempt);
                     self.peak = self.peak.max(self.under_way.len());
                 }
                 Step::Abort(id) => self.abort(id),
-                Step::Fill { transfer, offset, len } => self.fill(transfer, offset, len),
+                Step::Fill {
+                    transfer,
+                    offset,
+                    len,
+                } => self.fill(transfer, offset, len),
                 Step::NeedCredentials => {
                     let answer = self.credentials.get(self.asked).or(self.credentials.last());
                     let none = || Err(CredentialsError("the test has none".into()));
@@ -173,7 +186,10 @@ impl<P: Peer> Rig<P> {
 
     /// The requests whose line begins with `start`.
     pub fn requests(&self, start: &str) -> usize {
-        self.log.iter().filter(|line| line.starts_with(start)).count()
+        self.log
+            .iter()
+            .filter(|line| line.starts_with(start))
+            .count()
     }
 
     /// Moves on to the next event: an exchange that ends, or the time that the session named.
@@ -208,8 +224,15 @@ impl<P: Peer> Rig<P> {
 
     fn finish(&mut self, outcome: Outcome) {
         let transfer = outcome.id().transfer();
-        assert_eq!(self.input(Input::Outcome(outcome.clone())), Accepted::Counted);
-        assert_eq!(self.input(Input::Outcome(outcome)), Accepted::Stale, "told twice, counted once");
+        assert_eq!(
+            self.input(Input::Outcome(outcome.clone())),
+            Accepted::Counted
+        );
+        assert_eq!(
+            self.input(Input::Outcome(outcome)),
+            Accepted::Stale,
+            "told twice, counted once"
+        );
         let released = self.sinks.get_mut(&transfer).and_then(Sink::release);
         if let Some(up_to) = released {
             self.input(Input::Released { transfer, up_to });
@@ -217,7 +240,11 @@ impl<P: Peer> Rig<P> {
     }
 
     fn abort(&mut self, id: AttemptId) {
-        let key = self.under_way.keys().find(|(_, under_way)| *under_way == id).copied();
+        let key = self
+            .under_way
+            .keys()
+            .find(|(_, under_way)| *under_way == id)
+            .copied();
         if let Some(key) = key {
             self.under_way.remove(&key);
             self.finish(id.aborted());
@@ -230,6 +257,10 @@ impl<P: Peer> Rig<P> {
         };
         let total = source.len();
         let up_to = offset.saturating_add(len).min(total);
-        self.input(Input::Supplied { transfer, up_to, end: up_to == total });
+        self.input(Input::Supplied {
+            transfer,
+            up_to,
+            end: up_to == total,
+        });
     }
 }

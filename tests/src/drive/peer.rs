@@ -37,23 +37,38 @@ impl Reply {
     pub fn new(status: u16, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Self {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
-            let name = name.parse::<http::HeaderName>().unwrap_or_else(|e| panic!("{name}: {e}"));
+            let name = name
+                .parse::<http::HeaderName>()
+                .unwrap_or_else(|e| panic!("{name}: {e}"));
             let value = value.parse().unwrap_or_else(|e| panic!("{value}: {e}"));
             map.append(name, value);
         }
-        Self { head: Ok((status, map)), body: vec![body.into()], pace: Duration::ZERO, end: Ok(()) }
+        Self {
+            head: Ok((status, map)),
+            body: vec![body.into()],
+            pace: Duration::ZERO,
+            end: Ok(()),
+        }
     }
 
     /// No answer.
     pub fn broken(kind: TransportErrorKind) -> Self {
-        Self { head: Err(kind), body: Vec::new(), pace: Duration::ZERO, end: Ok(()) }
+        Self {
+            head: Err(kind),
+            body: Vec::new(),
+            pace: Duration::ZERO,
+            end: Ok(()),
+        }
     }
 
     /// The same answer, with another header.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: &str) -> Self {
         if let Ok((_, headers)) = &mut self.head {
-            headers.insert(name, value.parse().unwrap_or_else(|e| panic!("{value}: {e}")));
+            headers.insert(
+                name,
+                value.parse().unwrap_or_else(|e| panic!("{value}: {e}")),
+            );
         }
         self
     }
@@ -122,7 +137,11 @@ where
 {
     /// A peer that lets `hook` change what `model` answers.
     pub fn new(model: Model, hook: F) -> Self {
-        Self { model, hook, count: 0 }
+        Self {
+            model,
+            hook,
+            count: 0,
+        }
     }
 }
 
@@ -140,7 +159,12 @@ where
             let response = model.handle(asked.body(request.body.clone()));
             let head = (response.status.as_u16(), response.headers);
             let body = response.body.into_segments();
-            Reply { head: Ok(head), body, pace: Duration::ZERO, end: Ok(()) }
+            Reply {
+                head: Ok(head),
+                body,
+                pace: Duration::ZERO,
+                end: Ok(()),
+            }
         };
         (self.hook)(number, &request, &mut ask)
     }

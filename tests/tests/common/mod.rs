@@ -9,14 +9,14 @@ use sans3_testkit::drive::{ModelPeer, Reply, Sent, Sink, config};
 use sans3_testkit::model::{Model, ModelConfig};
 
 /// A session with ranges of 1 MiB in mind: four at once.
-pub fn small() -> SessionConfig {
+pub(crate) fn small() -> SessionConfig {
     let mut small = config();
     small.concurrency = NonZeroU16::MIN.saturating_add(3);
     small
 }
 
 /// The object `b/k` in parts of 1 MiB.
-pub fn download(order: Order) -> Download {
+pub(crate) fn download(order: Order) -> Download {
     Download {
         order,
         part_size: NonZeroU64::new(1 << 20),
@@ -25,18 +25,18 @@ pub fn download(order: Order) -> Download {
 }
 
 /// An upload to `b/up` in parts of 5 MiB.
-pub fn upload(length: Length) -> Upload {
+pub(crate) fn upload(length: Length) -> Upload {
     Upload {
         part_size: NonZeroU64::new(5 << 20),
         ..Upload::new(bucket(), ObjectKey::new("up").unwrap(), length)
     }
 }
 
-pub fn bucket() -> BucketName {
+pub(crate) fn bucket() -> BucketName {
     BucketName::new("b").unwrap()
 }
 
-pub fn sink_for(order: Order) -> Sink {
+pub(crate) fn sink_for(order: Order) -> Sink {
     match order {
         Order::Random => Sink::random(),
         Order::InOrder => Sink::in_order(),
@@ -44,7 +44,7 @@ pub fn sink_for(order: Order) -> Sink {
 }
 
 /// A model with the bucket `b` and the object `k`.
-pub fn model_with(bytes: &[u8]) -> Model {
+pub(crate) fn model_with(bytes: &[u8]) -> Model {
     let mut model = Model::new(ModelConfig::default());
     model.create_bucket("b");
     model.put("b", "k", bytes.to_vec());
@@ -52,12 +52,14 @@ pub fn model_with(bytes: &[u8]) -> Model {
 }
 
 /// A peer that answers as the model does.
-pub fn honest(model: Model) -> ModelPeer<impl FnMut(usize, &Sent, &mut dyn FnMut() -> Reply) -> Reply> {
+pub(crate) fn honest(
+    model: Model,
+) -> ModelPeer<impl FnMut(usize, &Sent, &mut dyn FnMut() -> Reply) -> Reply> {
     ModelPeer::new(model, |_, _, ask| ask())
 }
 
 /// Bytes without a pattern that a shift could hide.
-pub fn noise(len: usize, seed: u64) -> Vec<u8> {
+pub(crate) fn noise(len: usize, seed: u64) -> Vec<u8> {
     let mut rng = sans3_core::rng::Rng::new(seed);
     let mut bytes = Vec::with_capacity(len + 8);
     while bytes.len() < len {

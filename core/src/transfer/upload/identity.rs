@@ -61,11 +61,10 @@ impl Identity<'_> {
             };
         }
         let parts = self.parts.count();
-        let seen = head
-            .declared
-            .composite
-            .iter()
-            .find(|seen| seen.checksum.algorithm == self.algorithm && seen.parts.get() == parts);
+        let seen =
+            head.declared.composite.iter().find(|seen| {
+                seen.checksum.algorithm == self.algorithm && seen.parts.get() == parts
+            });
         match (seen, self.parts.composite(self.algorithm)) {
             (Some(seen), Some(ours)) if seen.checksum == ours => {
                 Likeness::Ours(Verified::Composite(self.algorithm))
