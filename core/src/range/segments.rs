@@ -225,6 +225,7 @@ impl core::error::Error for Rejected {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::checksum::{Algorithm, combine, of};
     use crate::rng::Rng;
 
     /// No checksums here: nothing to combine.
@@ -280,6 +281,59 @@ mod tests {
         assert!(log.is_complete(100_000 * PART));
         assert_eq!(log.gaps(100_000 * PART).count(), 0);
         assert!(log.iter().len() <= MAX_ENTRIES);
+    }
+
+    #[test]
+    fn the_checksum_of_the_whole_follows_in_any_order_and_after_merging() {
+        let mut rng = Rng::new(16);
+        let bytes: Vec<u8> = (0..30_000_u16).map(|n| n.to_le_bytes()[0]).collect();
+        let whole = bytes.len() as u64;
+        let mut cuts: Vec<ByteRange> = Vec::new();
+        while let Some(rest) = range(0, whole).tail(cuts.last().map_or(0, |cut| cut.end())) {
+            let end = (rest.start() + 1 + rng.below(5)).min(whole);
+            cuts.push(range(rest.start(), end));
+        }
+        assert!(cuts.len() > MAX_ENTRIES, "or nothing is merged");
+        // In every window of 64 the order is a random one.
+        for window in cuts.chunks_mut(64) {
+            for at in (1..window.len()).rev() {
+                let other = usize::try_from(rng.below(at as u64 + 1)).unwrap();
+                window.swap(at, other);
+            }
+        }
+        let sum = |algorithm, cut: &ByteRange| {
+            let [start, end] = [cut.start(), cut.end()].map(|at| usize::try_from(at).unwrap());
+            of(algorithm, &bytes[start..end])
+        };
+        for algorithm in [Algorithm::Crc64Nvme, Algorithm::Crc32, Algorithm::Crc32c] {
+            let mut log = Segments::new();
+            for cut in &cuts {
+                assert_eq!(log.combined(whole, combine), None);
+                log.insert(*cut, Some(sum(algorithm, cut)), combine)
+                    .unwrap();
+            }
+            assert!(log.iter().len() < cuts.len());
+            assert_eq!(log.combined(whole, combine), Some(of(algorithm, &bytes)));
+            for entry in &log.entries {
+                assert_eq!(entry.checksum, Some(sum(algorithm, &entry.range)));
+            }
+        }
+    }
+
+    #[test]
+    fn a_second_reading_replaces_the_checksum_of_its_range_alone() {
+        let crc = |text: &[u8]| Some(of(Algorithm::Crc64Nvme, text));
+        let mut log = Segments::new();
+        log.insert(range(5, 9), crc(b"6789"), combine).unwrap();
+        log.insert(range(0, 5), crc(b"12e45"), combine).unwrap();
+        assert_ne!(log.combined(9, combine), crc(b"123456789"));
+        for other in [range(0, 4), range(1, 5), range(0, 9), range(9, 10)] {
+            assert!(!log.replace(other, crc(b"?")));
+        }
+        assert!(log.replace(range(0, 5), crc(b"12345")));
+        assert_eq!(log.combined(9, combine), crc(b"123456789"));
+        assert!(log.replace(range(0, 5), None));
+        assert_eq!(log.combined(9, combine), None, "one range is unproved");
     }
 
     #[test]
