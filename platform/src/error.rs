@@ -39,7 +39,7 @@ pub enum FileErrorKind {
     /// The new file is in place and complete, but a crash of the machine may undo it, or its
     /// temporary name could not be removed.
     InPlace,
-    /// Any other refusal of the system: see [`FileError::io`].
+    /// Any other refusal of the system: see [`FileError::system`].
     Io,
 }
 

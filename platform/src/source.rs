@@ -40,7 +40,8 @@ pub struct Fingerprint {
     /// The size in bytes.
     pub len: u64,
     /// When it was last modified: nanoseconds since 1970, on Windows units of 100 ns since 1601.
-    pub modified: i128,
+    /// Times beyond the years 1677 to 2262 are taken for the nearest of them.
+    pub modified: i64,
     /// The device of the file system; 0 where the system doesn't tell.
     pub device: u64,
     /// The number of the file on it; 0 where the system doesn't tell.
@@ -170,8 +171,10 @@ impl Fingerprint {
         use std::os::unix::fs::MetadataExt;
         Self {
             len: metadata.len(),
-            modified: i128::from(metadata.mtime()) * 1_000_000_000
-                + i128::from(metadata.mtime_nsec()),
+            modified: metadata
+                .mtime()
+                .saturating_mul(1_000_000_000)
+                .saturating_add(metadata.mtime_nsec()),
             device: metadata.dev(),
             inode: metadata.ino(),
         }
@@ -182,7 +185,7 @@ impl Fingerprint {
         use std::os::windows::fs::MetadataExt;
         Self {
             len: metadata.len(),
-            modified: i128::from(metadata.last_write_time()),
+            modified: i64::try_from(metadata.last_write_time()).unwrap_or(i64::MAX),
             device: 0,
             inode: 0,
         }

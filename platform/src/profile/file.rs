@@ -20,7 +20,7 @@ pub(super) struct SharedFile {
 }
 
 impl SharedFile {
-    /// Reads the file; `None` where there is none, `Err(Ok(_))` where it can't be opened or read.
+    /// Reads the file; `None` where there is none.
     ///
     /// Pipes and devices are read like files, since `AWS_CONFIG_FILE=/dev/null` and
     /// `AWS_SHARED_CREDENTIALS_FILE=<(command)` are in use.

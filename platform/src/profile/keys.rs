@@ -4,7 +4,8 @@ use crate::env::Environment;
 use crate::secret::Secret;
 
 use super::error::SettingsError;
-use super::settings::{Located, Origin, Profile};
+use super::files::Profile;
+use super::settings::{Located, Origin};
 
 const ID: Names = Names::new("AWS_ACCESS_KEY_ID", "aws_access_key_id");
 const SECRET: Names = Names::new("AWS_SECRET_ACCESS_KEY", "aws_secret_access_key");

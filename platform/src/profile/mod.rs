@@ -20,6 +20,7 @@
 
 mod error;
 mod file;
+mod files;
 mod ini;
 mod keys;
 mod settings;
