@@ -10,7 +10,10 @@ fn main() -> std::io::Result<()> {
         .nth(1)
         .and_then(|text| text.parse().ok())
         .unwrap_or(1);
-    let server = Server::start(Config::fast())?;
+    let server = Server::start(Config {
+        ready_memory: 2 << 30,
+        ..Config::fast()
+    })?;
     server.with_model(|model| model.put_synthetic("bucket", "large", gib << 30));
     println!("{}/bucket/large", server.endpoint_url());
     std::io::stdin().read_to_end(&mut Vec::new())?;
