@@ -28,6 +28,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::server::http1::{Framing, Reader, write_all};
+use crate::server::memory::Pool;
 
 /// What a connection does next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -238,7 +239,7 @@ fn play(stream: TcpStream, connection: usize, steps: &[Step], shared: &Shared) -
     stream.set_nodelay(true).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).ok()?;
     stream.set_write_timeout(Some(PATIENCE)).ok()?;
-    let mut reader = Reader::new(stream);
+    let mut reader = Reader::new(stream, Pool::new(0, 0));
     let mut request = None;
     for step in steps {
         match step {

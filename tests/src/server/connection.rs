@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Read};
 use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -25,7 +26,7 @@ pub(super) fn serve(stream: TcpStream, shared: &Shared) {
     let ready = stream.set_nodelay(true).is_ok()
         && stream.set_read_timeout(idle).is_ok()
         && stream.set_write_timeout(idle).is_ok();
-    let mut reader = Reader::new(stream);
+    let mut reader = Reader::new(stream, Arc::clone(&shared.pool));
     while ready && !shared.is_stopping() {
         let head = match reader.head(shared.config.max_head) {
             Ok((head, _)) => head,

@@ -2,10 +2,12 @@
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
+use super::memory::{BLOCK, Pool};
 use crate::model::Response;
 
 /// A request's head.
@@ -45,6 +47,8 @@ impl From<io::Error> for ReadError {
 const MAX_HEADERS: usize = 100;
 /// Bytes that one read asks for, so that no large body passes through the small buffer.
 const READ: usize = 16 << 10;
+/// Below this, memory of the right size is taken in place of a block.
+const SMALL: usize = BLOCK / 4;
 /// The longest line that frames a chunk.
 const MAX_LINE: usize = 1_024;
 /// Slices that one call of writev takes.
@@ -55,13 +59,15 @@ const SLICES: usize = 64;
 pub(crate) struct Reader {
     stream: TcpStream,
     buffer: Vec<u8>,
+    pool: Arc<Pool>,
 }
 
 impl Reader {
-    pub(crate) const fn new(stream: TcpStream) -> Self {
+    pub(crate) const fn new(stream: TcpStream, pool: Arc<Pool>) -> Self {
         Self {
             stream,
             buffer: Vec::new(),
+            pool,
         }
     }
 
@@ -88,12 +94,16 @@ impl Reader {
         }
     }
 
-    /// Reads a body of at most `limit` bytes: in one piece where its length is known.
+    /// Reads a body of at most `limit` bytes.
     pub(crate) fn body(&mut self, framing: Framing, limit: u64) -> Result<Vec<Bytes>, ReadError> {
         match framing {
             Framing::Length(0) => Ok(Vec::new()),
             Framing::Length(len) if len > limit => Err(ReadError::Bad(413, "the body is too long")),
-            Framing::Length(len) => Ok(vec![self.exactly(len)?]),
+            Framing::Length(len) => {
+                let mut pieces = Vec::new();
+                self.exactly(len, &mut pieces)?;
+                Ok(pieces)
+            }
             Framing::Chunked => self.chunked(limit),
         }
     }
@@ -116,17 +126,33 @@ impl Reader {
         }
     }
 
-    /// The memory comes zeroed from the system, page by page as it is filled: the only copy of a
-    /// body is the kernel's.
-    fn exactly(&mut self, len: u64) -> Result<Bytes, ReadError> {
-        let too_long = ReadError::Bad(413, "the body does not fit into memory");
-        let len = usize::try_from(len).map_err(|_| too_long)?;
-        let mut body = vec![0; len];
-        let known = self.buffer.len().min(len);
-        body[..known].copy_from_slice(&self.buffer[..known]);
+    /// Whole blocks come from the pool, which spares the first touch of their pages; the only
+    /// copy of a body is the kernel's.
+    fn exactly(&mut self, len: u64, pieces: &mut Vec<Bytes>) -> Result<(), ReadError> {
+        let mut left = len;
+        while left > 0 {
+            let here = usize::try_from(left).map_or(BLOCK, |left| left.min(BLOCK));
+            if here < SMALL {
+                let mut memory = vec![0; here];
+                self.fill(&mut memory)?;
+                pieces.push(Bytes::from(memory));
+            } else {
+                let mut block = self.pool.take();
+                self.fill(&mut block.as_mut()[..here])?;
+                pieces.push(block.freeze(here));
+            }
+            left -= here as u64;
+        }
+        Ok(())
+    }
+
+    /// First what was read too far, then from the socket.
+    fn fill(&mut self, into: &mut [u8]) -> Result<(), ReadError> {
+        let known = self.buffer.len().min(into.len());
+        into[..known].copy_from_slice(&self.buffer[..known]);
         self.buffer.drain(..known);
-        self.stream.read_exact(&mut body[known..])?;
-        Ok(Bytes::from(body))
+        self.stream.read_exact(&mut into[known..])?;
+        Ok(())
     }
 
     fn chunked(&mut self, limit: u64) -> Result<Vec<Bytes>, ReadError> {
@@ -147,7 +173,7 @@ impl Reader {
             if total > limit {
                 return Err(bad(413, "the body is too long"));
             }
-            pieces.push(self.exactly(size)?);
+            self.exactly(size, &mut pieces)?;
             if !self.line()?.is_empty() {
                 return Err(bad(400, "a chunk is longer than its size line says"));
             }

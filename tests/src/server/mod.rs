@@ -19,6 +19,7 @@
 
 mod connection;
 pub(crate) mod http1;
+pub(crate) mod memory;
 mod stats;
 
 use std::collections::BTreeMap;
@@ -32,6 +33,7 @@ use std::time::Duration;
 use crate::faults::{Injected, Schedule};
 use crate::model::{Model, ModelConfig};
 
+use memory::Pool;
 use stats::Counters;
 pub use stats::Stats;
 
@@ -56,6 +58,11 @@ pub struct Config {
     pub max_head: usize,
     /// The most bytes of a request's body as sent.
     pub max_body: u64,
+    /// How much memory of objects that are gone is kept for the next ones.
+    pub keep_memory: u64,
+    /// How much memory for objects is made ready at the start, so that a measurement does not
+    /// measure the system's page faults.
+    pub ready_memory: u64,
 }
 
 impl Default for Config {
@@ -70,6 +77,8 @@ impl Default for Config {
             stall: Duration::from_secs(60),
             max_head: 64 << 10,
             max_body: 6 << 30,
+            keep_memory: 2 << 30,
+            ready_memory: 0,
         }
     }
 }
@@ -119,6 +128,7 @@ impl Server {
             open: Mutex::new(Open::default()),
             closed: Condvar::new(),
             stopping: AtomicBool::new(false),
+            pool: Pool::new(config.keep_memory, config.ready_memory),
             config,
         });
         let for_acceptor = Arc::clone(&shared);
@@ -201,6 +211,7 @@ impl Drop for Server {
 #[derive(Debug)]
 struct Shared {
     config: Config,
+    pool: Arc<Pool>,
     model: Mutex<Model>,
     faults: Mutex<Schedule>,
     counters: Mutex<Counters>,
