@@ -16,16 +16,17 @@ pub struct Declared {
     pub full_object: Vec<Checksum>,
     /// Checksums over the checksums of parts, at most one per algorithm.
     pub composite: Vec<CompositeChecksum>,
-    /// Names of algorithms, or of a checksum type, that this crate does not know. No fault: S3
-    /// grows.
+    /// Names of algorithms that this crate does not verify by, or knows but not of this checksum
+    /// type (`CRC32 of type TREE`). No fault: S3 grows.
     pub unknown: Vec<String>,
     /// What could not be read: wrong base64, wrong length, two different values, or a form that
     /// contradicts the checksum type.
     pub malformed: Vec<Violation>,
 }
 
-/// The algorithms that an object is verified by, the strongest claim per cycle first. MD5 is
-/// missing: nobody declares it over a whole object in a header of its own.
+/// The algorithms that an object is verified by, in order: the widest CRC; the one that most
+/// processors have an instruction for; the last CRC; and SHA-256, which costs many times as much.
+/// MD5 is missing: `Content-MD5` is about the body of an answer, which may be a range.
 const PREFERENCE: [Algorithm; 4] = [
     Algorithm::Crc64Nvme,
     Algorithm::Crc32c,

@@ -278,6 +278,7 @@ mod tests {
     type Body = (Vec<u8>, HeaderMap, usize);
 
     /// Decodes pieces of a stream.
+    #[expect(clippy::panic_in_result_fn, reason = "the assertions are the test's")]
     fn decode<'a>(
         expected: Option<u64>,
         pieces: impl IntoIterator<Item = &'a [u8]>,
