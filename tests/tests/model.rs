@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use http::Method;
 use sans3_testkit::model::digest::{Algorithm, hex, md5};
 use sans3_testkit::model::{
-    ChecksumKind, Etags, Limits, Model, ModelConfig, Request, Response, synthetic,
+    Access, ChecksumKind, Etags, Limits, Model, ModelConfig, Quirks, Request, Response, synthetic,
 };
 
 fn model() -> Model {
@@ -589,4 +589,84 @@ fn the_largest_object_costs_no_memory() {
     let stored = model.object("bucket", "huge").unwrap().checksum.clone();
     let expected = synthetic::checksum(Algorithm::Crc64Nvme, len);
     assert_eq!(stored.unwrap().value, expected);
+}
+
+#[test]
+fn quirks_change_what_they_name() {
+    let answer = |quirks, request: Request| {
+        let mut model = Model::new(ModelConfig {
+            quirks,
+            ..ModelConfig::default()
+        });
+        model.put("bucket", "a b", "0123456789");
+        model.handle(request)
+    };
+    let off = Quirks::default();
+    let ranged = |range| {
+        let request = get("/bucket/a%20b").header("if-match", "\"other\"");
+        let quirks = Quirks {
+            ignores_if_match: true,
+            ..off
+        };
+        (quirks, request.header("range", range))
+    };
+    let (quirks, request) = ranged("bytes=2-3");
+    assert_eq!(answer(off, request.clone()).status, 412);
+    assert_eq!(text(&answer(quirks, request.clone())), "23");
+    let whole = Quirks {
+        ignores_range: true,
+        ..quirks
+    };
+    assert_eq!(text(&answer(whole, request.clone())), "0123456789");
+    let odd = Quirks {
+        ranges_with_200: true,
+        ..quirks
+    };
+    let seen = answer(odd, request);
+    assert_eq!((seen.status.as_u16(), text(&seen)), (200, "23".into()));
+    assert_eq!(seen.header("content-range"), Some("bytes 2-3/10"));
+    let (quirks, request) = ranged("bytes=10-");
+    let bare = Quirks {
+        bare_416: true,
+        no_request_ids: true,
+        ..quirks
+    };
+    let seen = answer(bare, request);
+    assert_eq!(code(&seen), refused(416, "InvalidRange"));
+    assert_eq!(seen.header("content-range"), None);
+    assert_eq!(seen.header("x-amz-request-id"), None);
+    let list = get("/bucket?list-type=2&encoding-type=url");
+    let odd = Quirks {
+        lists_unquoted_etags: true,
+        lists_unencoded_keys: true,
+        ..off
+    };
+    assert_eq!(elements(&answer(off, list.clone()), "Key"), ["a+b"]);
+    let seen = answer(odd, list);
+    assert_eq!(elements(&seen, "Key"), ["a b"]);
+    assert!(!elements(&seen, "ETag")[0].contains("quot"));
+}
+
+#[test]
+fn a_key_can_expire_midway() {
+    let mut model = Model::new(ModelConfig {
+        access: Access::key(
+            "AKIAIOSFODNN7EXAMPLE",
+            "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+        ),
+        virtual_host_suffix: Some("s3.amazonaws.com".into()),
+        ..ModelConfig::default()
+    });
+    model.set_time(1_369_353_600);
+    model.put("examplebucket", "test.txt", "0123456789abc");
+    // The documented example of a presigned URL, which also addresses its bucket by host.
+    let url = "/test.txt?X-Amz-Algorithm=AWS4-HMAC-SHA256\
+        &X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20130524%2Fus-east-1%2Fs3%2Faws4_request\
+        &X-Amz-Date=20130524T000000Z&X-Amz-Expires=86400&X-Amz-SignedHeaders=host\
+        &X-Amz-Signature=aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404";
+    let request = get(url).header("host", "examplebucket.s3.amazonaws.com");
+    assert_eq!(text(&model.handle(request.clone())), "0123456789abc");
+    assert!(model.set_expired("AKIAIOSFODNN7EXAMPLE", true));
+    let answer = model.handle(request);
+    assert_eq!(code(&answer), refused(400, "ExpiredToken"));
 }

@@ -42,7 +42,8 @@ impl Model {
         document.text("Location", &format!("/{bucket}/{key}"));
         document.text("Bucket", bucket);
         document.text("Key", key);
-        document.text("ETag", &etag);
+        let told = !self.config.quirks.complete_without_etag;
+        document.text("ETag", if told { &etag } else { "" });
         if self.config.checksums {
             document.text(checksum.value.algorithm().element(), &checksum.text());
             document.text("ChecksumType", checksum.kind.name());

@@ -26,6 +26,8 @@ pub struct ModelConfig {
     pub checksums: bool,
     /// `s3.test` makes `Host: bucket.s3.test` address a bucket; path style works in any case.
     pub virtual_host_suffix: Option<String>,
+    /// Where this server is not like S3.
+    pub quirks: Quirks,
 }
 
 impl Default for ModelConfig {
@@ -39,6 +41,7 @@ impl Default for ModelConfig {
             versioning: true,
             checksums: true,
             virtual_host_suffix: None,
+            quirks: Quirks::default(),
         }
     }
 }
@@ -60,6 +63,31 @@ impl ModelConfig {
             md5: matches!(self.etags, Etags::Md5),
         }
     }
+}
+
+/// Deviations from S3 that real servers were seen to have. All are off by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a server's habit of its own, in any combination"
+)]
+pub struct Quirks {
+    /// GET and HEAD ignore `If-Match`.
+    pub ignores_if_match: bool,
+    /// GET ignores `Range`: 200, and the whole object.
+    pub ignores_range: bool,
+    /// A ranged answer has status 200, with a right `Content-Range`.
+    pub ranges_with_200: bool,
+    /// 416 comes without `Content-Range`.
+    pub bare_416: bool,
+    /// The result of a Complete has an empty `ETag`.
+    pub complete_without_etag: bool,
+    /// Listings have entity tags without quotes.
+    pub lists_unquoted_etags: bool,
+    /// Listings say `url` for their encoding, and don't encode.
+    pub lists_unencoded_keys: bool,
+    /// No answer has a request id.
+    pub no_request_ids: bool,
 }
 
 /// What entity tags are made of.

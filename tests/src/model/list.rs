@@ -4,7 +4,7 @@ use super::multipart::Upload;
 use super::refusal::Refusal;
 use super::response::Response;
 use super::store::Object;
-use super::{Call, Model, date, digest, encode, xml};
+use super::{Call, Model, Quirks, date, digest, encode, xml};
 
 impl Model {
     pub(super) fn list_buckets(&self) -> Response {
@@ -25,7 +25,7 @@ impl Model {
         let route = &call.route;
         let page = self.config.limits.page;
         let wanted = call.number("max-keys")?.unwrap_or(page).min(page);
-        let spelling = Spelling::of(call)?;
+        let spelling = Spelling::of(call, self.config.quirks)?;
         let query = Query {
             prefix: route.param("prefix").unwrap_or_default(),
             delimiter: route.param("delimiter").filter(|text| !text.is_empty()),
@@ -65,7 +65,7 @@ impl Model {
 
     pub(super) fn list_uploads(&self, call: &Call) -> Result<Response, Refusal> {
         let route = &call.route;
-        let spelling = Spelling::of(call)?;
+        let spelling = Spelling::of(call, self.config.quirks)?;
         let prefix = route.param("prefix").unwrap_or_default();
         let key_marker = route.param("key-marker").unwrap_or_default();
         let id_marker = route.param("upload-id-marker").unwrap_or_default();
@@ -125,13 +125,14 @@ fn is_after(upload: &Upload, key_marker: &str, id_marker: &str) -> bool {
 #[derive(Clone, Copy)]
 struct Spelling {
     url: bool,
+    quirks: Quirks,
 }
 
 impl Spelling {
-    fn of(call: &Call) -> Result<Self, Refusal> {
+    fn of(call: &Call, quirks: Quirks) -> Result<Self, Refusal> {
         match call.route.param("encoding-type") {
-            None => Ok(Self { url: false }),
-            Some("url") => Ok(Self { url: true }),
+            None => Ok(Self { url: false, quirks }),
+            Some("url") => Ok(Self { url: true, quirks }),
             Some(_) => Err(Refusal::invalid_argument(
                 "Invalid Encoding Method specified in Request",
             )),
@@ -140,7 +141,7 @@ impl Spelling {
 
     /// S3 writes a space as `+` and leaves slashes alone.
     fn write(self, text: &str) -> String {
-        if self.url {
+        if self.url && !self.quirks.lists_unencoded_keys {
             encode::encode(text.as_bytes(), b"/*").replace("%20", "+")
         } else {
             text.to_owned()
@@ -217,7 +218,9 @@ impl Entry<'_> {
                 document.open("Contents");
                 document.text("Key", &spelling.write(key));
                 document.text("LastModified", &date::iso(object.modified));
-                document.text("ETag", &object.etag);
+                let etag = object.etag.as_str();
+                let bare = spelling.quirks.lists_unquoted_etags;
+                document.text("ETag", if bare { etag.trim_matches('"') } else { etag });
                 if let Some(checksum) = &object.checksum {
                     document.text("ChecksumAlgorithm", checksum.value.algorithm().name());
                     document.text("ChecksumType", checksum.kind.name());

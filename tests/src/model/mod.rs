@@ -42,7 +42,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use http::Method;
 
-pub use config::{Etags, Limits, ModelConfig};
+pub use config::{Etags, Limits, ModelConfig, Quirks};
 pub use multipart::{Upload, UploadedPart};
 pub(crate) use read::parse_range;
 pub(crate) use refusal::error_document;
@@ -117,8 +117,10 @@ impl Model {
             let path = target.split(|byte| *byte == b'?').next();
             refusal.into_response(path.unwrap_or_default(), &request_id)
         });
-        response.set("x-amz-request-id", &request_id);
-        response.set("x-amz-id-2", &format!("{request_id}/host"));
+        if !self.config.quirks.no_request_ids {
+            response.set("x-amz-request-id", &request_id);
+            response.set("x-amz-id-2", &format!("{request_id}/host"));
+        }
         response.set("date", &date::http(self.now));
         response.set("server", "sans3-testkit");
         let bodyless = response.status == 204 || response.status == 304;

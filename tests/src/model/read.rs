@@ -7,7 +7,7 @@ use http::StatusCode;
 use super::refusal::Refusal;
 use super::response::{Body, Response};
 use super::store::{Object, Version};
-use super::{Call, Model, date};
+use super::{Call, Model, Quirks, date};
 
 impl Model {
     pub(super) fn get_object(&self, call: &Call) -> Result<Response, Refusal> {
@@ -20,11 +20,13 @@ impl Model {
 
     fn read(&self, call: &Call, with_body: bool) -> Result<Response, Refusal> {
         let object = self.find(call)?;
-        check_conditions(call, object)?;
+        let quirks = self.config.quirks;
+        check_conditions(call, object, quirks)?;
         let size = object.data.len();
-        let selected = select(call, object)?;
+        let selected = select(call, object, quirks)?;
         let range = selected.clone().unwrap_or(0..size);
-        let mut response = Response::new(if selected.is_some() { 206 } else { 200 });
+        let partial = selected.is_some() && !quirks.ranges_with_200;
+        let mut response = Response::new(if partial { 206 } else { 200 });
         response.headers = object.headers.clone();
         response.set("accept-ranges", "bytes");
         response.set("etag", &object.etag);
@@ -81,8 +83,9 @@ impl Model {
 
 /// If-Match and If-None-Match (RFC 9110, section 13.1). `If-Range` is not looked at: a range is
 /// pinned with `If-Match`.
-fn check_conditions(call: &Call, object: &Object) -> Result<(), Refusal> {
+fn check_conditions(call: &Call, object: &Object, quirks: Quirks) -> Result<(), Refusal> {
     if let Some(tags) = call.request.text("if-match")
+        && !quirks.ignores_if_match
         && !matches_tag(tags, &object.etag)
     {
         return Err(Refusal::precondition("If-Match"));
@@ -103,8 +106,8 @@ pub(super) fn matches_tag(list: &str, etag: &str) -> bool {
 }
 
 /// The range that is asked for by `Range` or `partNumber`; `None` for the whole object.
-fn select(call: &Call, object: &Object) -> Result<Option<Range<u64>>, Refusal> {
-    let header = call.request.text("range");
+fn select(call: &Call, object: &Object, quirks: Quirks) -> Result<Option<Range<u64>>, Refusal> {
+    let header = call.request.text("range").filter(|_| !quirks.ignores_range);
     let size = object.data.len();
     if let Some(number) = call.number("partNumber")? {
         if header.is_some() {
@@ -117,15 +120,22 @@ fn select(call: &Call, object: &Object) -> Result<Option<Range<u64>>, Refusal> {
     match header.and_then(|text| parse_range(text, size)) {
         None => Ok(None),
         Some(Some(range)) => Ok(Some(range)),
-        Some(None) => Err(Refusal::new(
-            StatusCode::RANGE_NOT_SATISFIABLE.as_u16(),
-            "InvalidRange",
-            "The requested range is not satisfiable",
-        )
-        .detail("RangeRequested", header.unwrap_or_default())
-        .detail("ActualObjectSize", size.to_string())
-        .header("content-range", format!("bytes */{size}"))),
+        Some(None) => Err(unsatisfiable(header.unwrap_or_default(), size, quirks)),
     }
+}
+
+fn unsatisfiable(header: &str, size: u64, quirks: Quirks) -> Refusal {
+    let refusal = Refusal::new(
+        StatusCode::RANGE_NOT_SATISFIABLE.as_u16(),
+        "InvalidRange",
+        "The requested range is not satisfiable",
+    )
+    .detail("RangeRequested", header)
+    .detail("ActualObjectSize", size.to_string());
+    if quirks.bare_416 {
+        return refusal;
+    }
+    refusal.header("content-range", format!("bytes */{size}"))
 }
 
 fn part_range(object: &Object, number: u64) -> Result<Range<u64>, Refusal> {

@@ -205,7 +205,11 @@ fn send(
     }
     exchange.status = answer.status.as_u16();
     // An answer that is cut short looks like any other until it stops.
-    let honest = matches!(wire, Wire::Send | Wire::Delay(_) | Wire::Drip { .. });
+    let honest = match wire {
+        Wire::Send | Wire::Delay(_) | Wire::Drip { .. } => true,
+        Wire::Cut { after, end } => after >= answer.body.len() && end == End::Close,
+        Wire::Extra(_) | Wire::Nothing(_) => false,
+    };
     let announce_close = !keep_alive && honest;
     let head = encode_head(&answer, !announce_close);
     match write_answer(reader.stream(), &head, &answer, wire) {
