@@ -120,6 +120,11 @@ impl<P: Peer> Rig<P> {
         self.session.take(handle)
     }
 
+    /// Gives a transfer its source.
+    pub fn feed(&mut self, transfer: TransferId, source: Source) {
+        self.sources.insert(transfer, source);
+    }
+
     /// Drives the session until nothing is under way.
     pub fn run(&mut self) {
         self.run_until(|_| false);

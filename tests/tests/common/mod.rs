@@ -1,3 +1,4 @@
+#![expect(dead_code, reason = "each test file uses a part of it")]
 //! What the tests in virtual time share.
 
 use core::num::{NonZeroU16, NonZeroU64};

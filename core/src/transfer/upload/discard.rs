@@ -5,7 +5,7 @@ use crate::session::Blocked;
 use crate::transfer::tries::{Tries, Verdict};
 use crate::transfer::{Cx, Next};
 
-/// How often an upload is aborted again because parts are still listed.
+/// How often an upload is aborted at most while it is still listed.
 const ROUNDS: u32 = 3;
 
 /// Aborts an upload, and makes sure that nothing of it is left: a part that was under way when the
@@ -15,8 +15,6 @@ pub(super) struct Discard {
     tries: Tries,
     step: Step,
     rounds: u32,
-    /// Whether an attempt at a part may still be at work on the server.
-    doubtful: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,13 +34,12 @@ pub(super) enum Discarded {
 }
 
 impl Discard {
-    pub(super) fn new(doubtful: bool, cx: &Cx<'_>) -> Self {
+    pub(super) fn new(cx: &Cx<'_>) -> Self {
         let tries = cx.part_tries(OperationKind::AbortMultipartUpload);
         Self {
             tries,
             step: Step::Abort,
             rounds: 0,
-            doubtful,
         }
     }
 
@@ -76,9 +73,6 @@ impl Discard {
         match (&outcome.ending, self.step) {
             (Ending::Answered(_), Step::Abort) => {
                 self.tries.succeed(cx);
-                if !self.doubtful {
-                    return Discarded::Gone;
-                }
                 self.turn_to(Step::List, OperationKind::ListParts, cx);
                 Discarded::NotYet
             }
@@ -87,7 +81,8 @@ impl Discard {
                 let parts = ListParts::from_answer(answer.clone()).map(|list| list.parts.len());
                 self.rounds += 1;
                 match parts {
-                    Some(0) => Discarded::Gone,
+                    // Some servers list nothing where S3 says that there is no such upload.
+                    Some(0) if self.rounds >= ROUNDS => Discarded::Gone,
                     _ if self.rounds >= ROUNDS => Discarded::Left,
                     _ => {
                         self.turn_to(Step::Abort, OperationKind::AbortMultipartUpload, cx);

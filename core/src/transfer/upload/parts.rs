@@ -24,8 +24,6 @@ pub(super) struct Parts {
     stored: BTreeMap<u32, Stored>,
     stored_bytes: u64,
     supply: Supply,
-    /// Whether an attempt ended without an answer: the server may still be working on it.
-    ambiguous: bool,
 }
 
 #[derive(Debug)]
@@ -82,7 +80,6 @@ impl Parts {
             stored: BTreeMap::new(),
             stored_bytes: 0,
             supply: Supply::default(),
-            ambiguous: false,
         }
     }
 
@@ -92,7 +89,6 @@ impl Parts {
         self.next = 0;
         self.stored.clear();
         self.stored_bytes = 0;
-        self.ambiguous = false;
     }
 
     /// The size of the source, once it is known.
@@ -123,10 +119,6 @@ impl Parts {
 
     pub(super) const fn stored_bytes(&self) -> u64 {
         self.stored_bytes
-    }
-
-    pub(super) const fn is_ambiguous(&self) -> bool {
-        self.ambiguous
     }
 
     /// The checksum of the whole, where the algorithm can combine those of the parts.
@@ -276,7 +268,6 @@ impl Parts {
                 Err(violation) => outcome.ending = Ending::Failed(Failure::Broken(violation)),
             }
         }
-        self.ambiguous |= outcome.is_ambiguous();
         task.first = task.first.or(checksum);
         match task.tries.fail(&outcome, cx) {
             Verdict::Retry => {

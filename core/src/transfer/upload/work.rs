@@ -309,7 +309,7 @@ impl UploadWork {
                 let again = matches!(self.spec.length, Length::Known(_));
                 if again && self.restarts < RESTARTS && self.cause.is_none() {
                     self.restarts += 1;
-                    self.phase = Phase::Discard(Discard::new(false, cx));
+                    self.phase = Phase::Discard(Discard::new(cx));
                 } else {
                     self.wind_down(cause, cx);
                 }
@@ -436,9 +436,7 @@ impl UploadWork {
         if self.upload_id.is_none() {
             return self.fail_now(cx);
         }
-        let doubtful =
-            self.parts.as_ref().is_some_and(Parts::is_ambiguous) || !self.flights.is_empty();
-        self.phase = Phase::Discard(Discard::new(doubtful, cx));
+        self.phase = Phase::Discard(Discard::new(cx));
     }
 
     /// A Complete whose answer is not awaited any longer: if it may have taken effect, the object
