@@ -1,3 +1,5 @@
+use core::fmt;
+
 /// The protocol beneath S3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scheme {
@@ -5,6 +7,30 @@ pub enum Scheme {
     Http,
     /// HTTP over TLS.
     Https,
+}
+
+impl Scheme {
+    /// `http` or `https`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+
+    /// The port where a URL names none.
+    pub const fn default_port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
+}
+
+impl fmt::Display for Scheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 /// Where one request goes.
@@ -29,5 +55,12 @@ impl Address {
     /// The path, encoded: what is signed and sent.
     pub fn path(&self) -> &str {
         &self.path
+    }
+}
+
+/// The address as a URL without query.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}{}", self.scheme, self.authority, self.path)
     }
 }
