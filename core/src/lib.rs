@@ -13,6 +13,7 @@ pub mod checksum;
 pub mod endpoint;
 pub mod error;
 pub mod etag;
+pub mod metadata;
 pub mod operation;
 pub mod part;
 pub mod progress;

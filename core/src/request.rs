@@ -56,6 +56,11 @@ impl Query {
         self.0.iter().any(|(present, _)| *present == name)
     }
 
+    /// The encoded names, in the order in which they were added.
+    pub(crate) fn encoded_names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+
     /// The canonical query string (SigV4: sorted by encoded name, then by encoded value), which is
     /// also what is sent.
     pub fn canonical(&self) -> String {
