@@ -299,6 +299,20 @@ mod tests {
     }
 
     #[test]
+    fn adversary_17_a_composite_is_no_full_object_checksum() {
+        let sha = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=-2";
+        for kind in ["", "<ChecksumType>COMPOSITE</ChecksumType>"] {
+            let body = format!(
+                "<CompleteMultipartUploadResult>{kind}<ChecksumSHA256>{sha}</ChecksumSHA256>\
+                 </CompleteMultipartUploadResult>"
+            );
+            let declared = parse(&body).unwrap().declared;
+            assert_eq!(declared.best(), None);
+            assert_eq!(declared.composite.len(), 1);
+        }
+    }
+
+    #[test]
     fn adversary_29_an_error_in_a_200_is_no_success() {
         for code in ["InternalError", "AccessDenied"] {
             let body = format!("<Error><Code>{code}</Code><RequestId>R</RequestId></Error>");
