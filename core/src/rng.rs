@@ -57,7 +57,11 @@ mod tests {
         let mut rng = Rng::new(7);
         let mut buckets = [0_u32; 16];
         for _ in 0..160_000 {
-            buckets[(rng.next_f64() * 16.0) as usize] += 1;
+            let fraction = rng.next_f64();
+            let above = (1..16_u8)
+                .filter(|step| fraction >= f64::from(*step) / 16.0)
+                .count();
+            buckets[above] += 1;
         }
         let chi: f64 = buckets
             .iter()

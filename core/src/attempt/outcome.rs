@@ -75,7 +75,7 @@ pub(crate) struct Version {
 /// Why an attempt brought no answer, or not all of it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Failure {
-    Refused(S3Error),
+    Refused(Box<S3Error>),
     Broken(Violation),
     Transport {
         kind: TransportErrorKind,
@@ -118,7 +118,7 @@ impl Failure {
 impl From<ResponseError> for Failure {
     fn from(error: ResponseError) -> Self {
         match error {
-            ResponseError::S3(error) => Self::Refused(*error),
+            ResponseError::S3(error) => Self::Refused(error),
             ResponseError::Violation(violation) => Self::Broken(violation),
         }
     }

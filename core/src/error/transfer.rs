@@ -26,7 +26,7 @@ pub enum Cause {
     /// What was asked for can't be done.
     Spec(SpecError),
     /// The server refused.
-    S3(S3Error),
+    S3(Box<S3Error>),
     /// The server broke the protocol.
     Violation(Violation),
     /// The connection broke.
@@ -194,6 +194,12 @@ impl fmt::Display for Cause {
     }
 }
 
+impl From<S3Error> for Cause {
+    fn from(error: S3Error) -> Self {
+        Self::S3(Box::new(error))
+    }
+}
+
 macro_rules! cause_from {
     ($($error:ident => $variant:ident),* $(,)?) => {$(
         impl From<$error> for Cause {
@@ -205,7 +211,7 @@ macro_rules! cause_from {
 }
 
 cause_from! {
-    SpecError => Spec, S3Error => S3, Violation => Violation, SourceError => Source,
+    SpecError => Spec, Violation => Violation, SourceError => Source,
     SinkError => Sink, CredentialsError => Credentials, ApiMisuse => Misuse, Unreachable => Bug,
 }
 

@@ -120,7 +120,7 @@ impl From<Violation> for ResponseError {
 impl From<ResponseError> for Cause {
     fn from(error: ResponseError) -> Self {
         match error {
-            ResponseError::S3(error) => Self::S3(*error),
+            ResponseError::S3(error) => Self::S3(error),
             ResponseError::Violation(error) => Self::Violation(error),
         }
     }

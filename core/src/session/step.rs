@@ -19,6 +19,10 @@ pub trait Machine {
 ///
 /// Exhaustive on purpose: a new step must break every adapter at compile time.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "steps are taken at once and never stored"
+)]
 #[must_use = "a step that is not taken is lost"]
 pub enum Step {
     /// Carry out an exchange, and bring back its outcome.
@@ -67,6 +71,10 @@ pub enum Blocked {
 
 /// What happened outside. Closed: the whole alphabet that a session understands.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "inputs are taken at once and never stored"
+)]
 pub enum Input {
     /// An exchange ended.
     Outcome(Outcome),

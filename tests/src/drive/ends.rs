@@ -94,14 +94,16 @@ impl Sink {
         if self.bytes.len() < end {
             self.bytes.resize(end, 0);
         }
-        assert!(
-            !self.in_order || at >= self.front,
-            "bytes that the consumer has taken came again"
-        );
+        self.refuse_taken(at);
         self.bytes[start..end].copy_from_slice(piece);
         self.writes.push((at, end as u64));
         self.pieces.insert(at, end as u64);
         Ok(())
+    }
+
+    fn refuse_taken(&self, at: u64) {
+        let taken = self.in_order && at < self.front;
+        assert!(!taken, "bytes that the consumer has taken came again");
     }
 
     /// What an in-order consumer takes now: the offset up to which nothing is missing.

@@ -1,4 +1,8 @@
-#![expect(dead_code, reason = "each test file uses a part of it")]
+#![allow(
+    dead_code,
+    clippy::allow_attributes,
+    reason = "each test file uses a part of it"
+)]
 //! What the tests in virtual time share.
 
 use core::num::{NonZeroU16, NonZeroU64};

@@ -65,6 +65,7 @@ pub(super) struct DownloadWork {
 }
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one for each download")]
 enum Mode {
     Ranges(Ranges),
     Stream(Stream),

@@ -78,7 +78,7 @@ impl Complete {
                     Cause::S3(error) => Some(error),
                     _ => None,
                 };
-                let gone = refusal.is_some_and(is_gone);
+                let gone = refusal.is_some_and(|error| is_gone(error));
                 let conflict = refusal.is_some_and(|error| error.is("ConditionalRequestConflict"));
                 if conflict && !before {
                     Completed::Again(cause)
