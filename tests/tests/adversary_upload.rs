@@ -353,7 +353,7 @@ fn adversary_40_a_source_that_changes_is_an_error_and_leaves_nothing() {
         let found = stored(&rig.peer.model);
         match result {
             Ok(_) => {
-                assert!(found == before || found == after || is_mixture(&found, &before, &after))
+                assert!(found == before || found == after || is_mixture(&found, &before, &after));
             }
             Err(error) => {
                 let changed = matches!(error.cause, Cause::Source(SourceError::Changed(_)));
