@@ -570,7 +570,7 @@ fn adversary_23_a_drip_is_given_up_and_its_tail_fetched_elsewhere() {
         reply.body = whole
             .chunks(1)
             .take(100)
-            .map(|byte| bytes::Bytes::copy_from_slice(byte))
+            .map(bytes::Bytes::copy_from_slice)
             .collect();
         reply.pace = Duration::from_secs(10);
         reply
