@@ -6,6 +6,13 @@ use crate::range::ByteRange;
 /// count, small enough that a lost part costs little.
 const DEFAULT_PART: u64 = 8 * MIB;
 
+/// The number of parts that the default keeps to while it can: the length of a page of ListParts,
+/// beyond which some servers lose count.
+const FEW_PARTS: u64 = 1_000;
+
+/// How far the default part grows for that. A larger one would cost too much to send again.
+const LARGEST_DEFAULT: u64 = 64 * MIB;
+
 /// How an object of known length is cut: into parts of one size, of which the last may be smaller.
 ///
 /// A resumed upload makes the same plan by asking for the [`part_size`](Self::part_size) of the
@@ -29,8 +36,8 @@ pub struct PartSpec {
 }
 
 impl PartPlan {
-    /// Cuts `len` bytes. The parts have the `wanted` size in bytes, or 8 MiB; where that would make
-    /// more parts than the `limits` allow they grow, to a whole number of MiB if there is room for
+    /// Cuts `len` bytes. The parts have the `wanted` size in bytes, or 8 to 64 MiB, as keeps them
+    /// to 1,000; where that would make more parts than the `limits` allow they grow, to a whole number of MiB if there is room for
     /// it. An empty object is one empty part: a Complete without parts is refused.
     ///
     /// # Errors
@@ -49,7 +56,9 @@ impl PartPlan {
                 return Err(SpecError::new("part size", expected, size.to_string()));
             }
             Some(size) => size,
-            None => DEFAULT_PART.clamp(limits.min_part, limits.max_part),
+            None => round_up(len.div_ceil(FEW_PARTS), LARGEST_DEFAULT)
+                .clamp(DEFAULT_PART, LARGEST_DEFAULT)
+                .clamp(limits.min_part, limits.max_part),
         };
         let needed = len.div_ceil(u64::from(limits.max_parts));
         let part_size = if needed <= base {
@@ -163,15 +172,18 @@ mod tests {
     }
 
     #[test]
-    fn parts_have_8_mib_until_10_000_are_not_enough() {
+    fn parts_grow_from_8_to_64_mib_to_stay_within_a_thousand_and_beyond_to_stay_within_10_000() {
         let limits = Limits::default();
         for (len, size, count) in [
             (0, 8 * MIB, 1),
             (1, 8 * MIB, 1),
             (8 * MIB, 8 * MIB, 1),
             (8 * MIB + 1, 8 * MIB, 2),
-            (80_000 * MIB, 8 * MIB, 10_000),
-            (80_000 * MIB + 1, 9 * MIB, 8_889),
+            (8_000 * MIB, 8 * MIB, 1_000),
+            (8_000 * MIB + 1, 9 * MIB, 889),
+            (64_000 * MIB, 64 * MIB, 1_000),
+            (640_000 * MIB, 64 * MIB, 10_000),
+            (640_000 * MIB + 1, 65 * MIB, 9_847),
         ] {
             let plan = plan(len);
             assert_eq!((plan.part_size(), plan.count()), (size, count), "{len}");
