@@ -1,0 +1,222 @@
+//! Buffers of payload: pooled, page-aligned, counted.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+
+/// What a buffer holds. Two of them are in use for each exchange, one that is filled and one that
+/// is written, and together make the default of `SessionConfig::exchange_memory`.
+pub(crate) const BUFFER_SIZE: usize = 512 * 1024;
+
+/// A buffer that begins in the middle of a page triples the kernel's cost of copying on common
+/// processors, and that is where allocators put large ones.
+const PAGE: usize = 4096;
+
+/// Hands out buffers and takes them back: the first touch of fresh memory costs more than several
+/// copies.
+#[derive(Debug)]
+pub(crate) struct BufferPool {
+    free: Mutex<Vec<Vec<u8>>>,
+    kept: usize,
+    gauge: Arc<Gauge>,
+}
+
+/// A piece of payload of at most [`BUFFER_SIZE`] bytes; goes back to its pool when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Buffer {
+    pool: Arc<BufferPool>,
+    memory: Vec<u8>,
+    start: usize,
+    len: usize,
+    _held: Held,
+}
+
+impl BufferPool {
+    /// A pool that keeps up to `kept` unused buffers.
+    pub(crate) fn new(kept: usize, gauge: Arc<Gauge>) -> Arc<Self> {
+        Arc::new(Self {
+            free: Mutex::default(),
+            kept,
+            gauge,
+        })
+    }
+
+    /// An empty buffer.
+    pub(crate) fn take(self: &Arc<Self>) -> Buffer {
+        let reused = self
+            .free
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
+        let memory = reused.unwrap_or_else(|| vec![0; BUFFER_SIZE + PAGE]);
+        // Where alignment can't be told the buffer is merely slower.
+        let start = Some(memory.as_ptr().align_offset(PAGE)).filter(|start| *start <= PAGE);
+        Buffer {
+            pool: Arc::clone(self),
+            memory,
+            start: start.unwrap_or(0),
+            len: 0,
+            _held: self.gauge.hold(BUFFER_SIZE),
+        }
+    }
+
+    /// A copy of `bytes` that takes no more memory than they do.
+    pub(crate) fn copy(&self, bytes: &[u8]) -> Bytes {
+        Bytes::from_owner(Counted {
+            bytes: bytes.to_vec(),
+            _held: self.gauge.hold(bytes.len()),
+        })
+    }
+
+    /// Counts memory beside that of buffers.
+    pub(crate) const fn gauge(&self) -> &Arc<Gauge> {
+        &self.gauge
+    }
+}
+
+impl Buffer {
+    pub(crate) fn filled(&self) -> &[u8] {
+        &self.memory[self.start..self.start + self.len]
+    }
+
+    pub(crate) const fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) const fn is_full(&self) -> bool {
+        self.len == BUFFER_SIZE
+    }
+
+    /// Appends what fits of `bytes`, and returns the rest.
+    pub(crate) fn append<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        let (taken, rest) = bytes.split_at(bytes.len().min(BUFFER_SIZE - self.len));
+        let end = self.start + self.len;
+        self.memory[end..end + taken.len()].copy_from_slice(taken);
+        self.len += taken.len();
+        rest
+    }
+
+    /// Makes the buffer `len` bytes long (at most [`BUFFER_SIZE`]), for a reader to write to.
+    pub(crate) fn resize(&mut self, len: usize) -> &mut [u8] {
+        self.len = len.min(BUFFER_SIZE);
+        &mut self.memory[self.start..self.start + self.len]
+    }
+
+    /// Makes the bytes shareable. A buffer that holds little is not worth being kept from its pool
+    /// by them, nor is the memory that it takes.
+    pub(crate) fn freeze(self) -> Bytes {
+        if self.len < BUFFER_SIZE / 2 {
+            self.pool.copy(self.filled())
+        } else {
+            Bytes::from_owner(self)
+        }
+    }
+}
+
+impl AsRef<[u8]> for Buffer {
+    fn as_ref(&self) -> &[u8] {
+        self.filled()
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let mut free = self
+            .pool
+            .free
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if free.len() < self.pool.kept {
+            free.push(std::mem::take(&mut self.memory));
+        }
+    }
+}
+
+/// How many bytes of payload are in memory now, and how many there were at most.
+#[derive(Debug, Default)]
+pub(crate) struct Gauge {
+    now: AtomicU64,
+    peak: AtomicU64,
+}
+
+/// Memory that counts for as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Held {
+    gauge: Arc<Gauge>,
+    bytes: u64,
+}
+
+impl Gauge {
+    pub(crate) fn hold(self: &Arc<Self>, bytes: usize) -> Held {
+        let bytes = bytes as u64;
+        let now = self.now.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        self.peak.fetch_max(now, Ordering::Relaxed);
+        Held {
+            gauge: Arc::clone(self),
+            bytes,
+        }
+    }
+
+    pub(crate) fn peak(&self) -> u64 {
+        self.peak.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.gauge.now.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+struct Counted {
+    bytes: Vec<u8>,
+    _held: Held,
+}
+
+impl AsRef<[u8]> for Counted {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pool() -> Arc<BufferPool> {
+        BufferPool::new(1, Arc::default())
+    }
+
+    #[test]
+    fn buffers_are_aligned_reused_and_counted() {
+        let pool = pool();
+        let (first, second) = (pool.take(), pool.take());
+        let address = first.memory.as_ptr();
+        assert_eq!(first.filled().as_ptr().align_offset(PAGE), 0);
+        drop(first);
+        drop(second);
+        assert_eq!(pool.take().memory.as_ptr(), address, "one is kept");
+        assert_eq!(pool.gauge.peak(), 2 * BUFFER_SIZE as u64);
+        assert_eq!(pool.gauge.now.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_left_over() {
+        let mut buffer = pool().take();
+        let bytes = vec![7; BUFFER_SIZE + 3];
+        assert_eq!(buffer.append(&bytes).len(), 3);
+        assert!(buffer.is_full());
+        assert_eq!(buffer.append(&[1]), [1]);
+    }
+
+    #[test]
+    fn a_frozen_crumb_does_not_hold_a_whole_buffer() {
+        let pool = pool();
+        let mut buffer = pool.take();
+        buffer.append(b"crumb");
+        let bytes = buffer.freeze();
+        assert_eq!(bytes, "crumb");
+        assert_eq!(pool.gauge.now.load(Ordering::Relaxed), 5);
+    }
+}

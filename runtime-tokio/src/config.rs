@@ -1,0 +1,60 @@
+use std::fmt;
+use std::future::Future;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use sans3_core::error::CredentialsError;
+use sans3_core::session::SessionConfig;
+use sans3_core::sign::Credentials;
+
+/// What a client is made with.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct ClientConfig {
+    /// Endpoint, credentials, and every bound that the client keeps.
+    pub session: SessionConfig,
+    /// What jitter and upload tokens follow from. Random by default; the same seed and the same
+    /// answers give the same requests.
+    pub seed: u64,
+    /// A PEM file of the certificate authorities to trust instead of the platform's.
+    pub ca_bundle: Option<PathBuf>,
+    /// Who is asked for credentials, now and when they have expired. Takes the place of those in
+    /// `session`.
+    pub credentials: Option<Arc<dyn ProvideCredentials>>,
+}
+
+/// A source of credentials that expire.
+pub trait ProvideCredentials: Send + Sync {
+    /// Fresh credentials. Given up after a minute; not asked again before it has answered.
+    ///
+    /// # Errors
+    /// Why there are none; the text must not hold a secret.
+    fn provide(
+        &self,
+    ) -> Pin<Box<dyn Future<Output = Result<Credentials, CredentialsError>> + Send + '_>>;
+}
+
+impl ClientConfig {
+    /// The defaults around `session`: a random seed, the platform's certificate authorities.
+    pub fn new(session: SessionConfig) -> Self {
+        // The keys of the standard library's hash maps come from the system's random numbers.
+        let seed = RandomState::new().build_hasher().finish();
+        Self {
+            session,
+            seed,
+            ca_bundle: None,
+            credentials: None,
+        }
+    }
+}
+
+impl fmt::Debug for ClientConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientConfig")
+            .field("session", &self.session)
+            .field("ca_bundle", &self.ca_bundle)
+            .finish_non_exhaustive()
+    }
+}

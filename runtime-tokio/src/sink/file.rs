@@ -1,0 +1,128 @@
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use sans3_core::error::SinkError;
+use sans3_platform::place::Options;
+use sans3_platform::{FileError, Placement};
+use tokio::task::{JoinHandle, spawn_blocking};
+
+use crate::buffer::{Buffer, BufferPool};
+
+/// A file that gets its name when it is whole. All calls block.
+pub(crate) struct FileSink {
+    /// Taken when the file is committed or discarded: a write that is under way holds that up, and
+    /// one that is late finds nothing to write to.
+    placement: RwLock<Option<Placement>>,
+    pool: Arc<BufferPool>,
+}
+
+/// Gathers the bytes of one exchange and writes a buffer at a time, of which one may be under way
+/// while the next is filled.
+pub(crate) struct FileWriter {
+    sink: Arc<FileSink>,
+    filling: Option<(u64, Buffer)>,
+    /// Full buffers that wait for the write under way: more than one only where a chunk was large.
+    full: VecDeque<(u64, Buffer)>,
+    writing: Option<JoinHandle<Result<(), SinkError>>>,
+}
+
+impl FileSink {
+    pub(crate) fn create(
+        target: &Path,
+        options: Options,
+        pool: Arc<BufferPool>,
+    ) -> Result<Self, FileError> {
+        let placement = Placement::create(target, options)?;
+        Ok(Self {
+            placement: RwLock::new(Some(placement)),
+            pool,
+        })
+    }
+
+    /// Gives the file its name.
+    pub(crate) fn commit(&self) -> Result<(), FileError> {
+        self.take().map_or(Ok(()), Placement::commit)
+    }
+
+    /// Removes the file.
+    pub(crate) fn discard(&self) {
+        drop(self.take());
+    }
+
+    fn write(&self, at: u64, bytes: &[u8]) -> Result<(), SinkError> {
+        let placement = self
+            .placement
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        let Some(placement) = &*placement else {
+            return Err(SinkError("the file is closed".into()));
+        };
+        placement
+            .write_all_at(bytes, at)
+            .map_err(|error| SinkError(error.to_string()))
+    }
+
+    fn take(&self) -> Option<Placement> {
+        self.placement
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+}
+
+impl FileWriter {
+    pub(super) const fn new(sink: Arc<FileSink>) -> Self {
+        Self {
+            sink,
+            filling: None,
+            full: VecDeque::new(),
+            writing: None,
+        }
+    }
+
+    pub(super) fn put(&mut self, mut at: u64, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let fits = self.filling.take_if(|(start, buffer)| {
+                buffer.is_full() || start.saturating_add(buffer.len() as u64) != at
+            });
+            self.full.extend(fits);
+            let (_, buffer) = self
+                .filling
+                .get_or_insert_with(|| (at, self.sink.pool.take()));
+            let rest = buffer.append(bytes);
+            at = at.saturating_add((bytes.len() - rest.len()) as u64);
+            bytes = rest;
+        }
+    }
+
+    /// At most one buffer is being written and one filled when this returns.
+    pub(super) async fn ready(&mut self) -> Result<(), SinkError> {
+        while !self.full.is_empty() {
+            self.settle().await?;
+            if let Some((at, buffer)) = self.full.pop_front() {
+                let sink = Arc::clone(&self.sink);
+                self.writing = Some(spawn_blocking(move || sink.write(at, buffer.filled())));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn finish(&mut self) -> Result<(), SinkError> {
+        self.full.extend(self.filling.take());
+        let written = self.ready().await;
+        self.full.clear();
+        written.and(self.settle().await)
+    }
+
+    /// Waits for the write under way.
+    async fn settle(&mut self) -> Result<(), SinkError> {
+        let Some(writing) = &mut self.writing else {
+            return Ok(());
+        };
+        let lost = |error| Err(SinkError(format!("the writer was lost: {error}")));
+        let written = writing.await.unwrap_or_else(lost);
+        self.writing = None;
+        written
+    }
+}
