@@ -1,1 +1,102 @@
-fn main() {}
+//! `sans3`: copies files to and from S3, whole or not at all.
+
+#![forbid(unsafe_code)]
+
+mod args;
+mod bounds;
+mod calls;
+mod clock;
+mod config;
+mod cp;
+mod demo;
+mod exit;
+mod ls;
+mod mb;
+mod operand;
+mod output;
+mod plan;
+mod presign;
+mod progress;
+mod rm;
+mod signals;
+mod size;
+mod span;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::args::{Cli, Command};
+use crate::exit::Failure;
+use crate::output::Output;
+use crate::signals::Interrupt;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let output = Output::new(cli.output);
+    match run(&cli, output) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Ended { failure, output }) => {
+            output.failure(&failure);
+            ExitCode::from(failure.kind.code())
+        }
+    }
+}
+
+/// A failure, and where to tell it.
+struct Ended {
+    failure: Failure,
+    output: Output,
+}
+
+fn run(cli: &Cli, output: Output) -> Result<(), Ended> {
+    let output = match &cli.command {
+        Command::Cp(args) if args.target == "-" => output.with_data_on_stdout(),
+        _ => output,
+    };
+    dispatch(cli, &output).map_err(|failure| Ended { failure, output })
+}
+
+fn dispatch(cli: &Cli, output: &Output) -> Result<(), Failure> {
+    let connection = &cli.connection;
+    match &cli.command {
+        Command::Plan(args) => plan::run(args, output),
+        Command::Presign(args) => presign::run(args, connection, output),
+        Command::Cp(args) => {
+            block_on(async |interrupt| cp::run(args, connection, output, interrupt).await)
+        }
+        Command::Ls(args) => {
+            block_on(async |interrupt| ls::run(args, connection, output, interrupt).await)
+        }
+        Command::Rm(args) => {
+            block_on(async |interrupt| rm::run(args, connection, output, interrupt).await)
+        }
+        Command::Mb(args) => {
+            block_on(async |interrupt| mb::run(args, connection, output, interrupt).await)
+        }
+        Command::Demo(args) => block_on(async |interrupt| demo::run(args, output, interrupt).await),
+    }
+}
+
+/// Runs a command on a worker thread for each core.
+fn block_on(
+    command: impl AsyncFnOnce(&mut Interrupt) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let start = |error: std::io::Error| {
+        Failure::new(
+            exit::Kind::Transfer,
+            format!("the runtime could not be started: {error}"),
+        )
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(start)?;
+    let result = runtime.block_on(async {
+        let mut interrupt = Interrupt::listen().map_err(start)?;
+        command(&mut interrupt).await
+    });
+    // A read from stdin can't be interrupted, and must not keep the program from ending.
+    runtime.shutdown_background();
+    result
+}

@@ -1,0 +1,282 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::num::{NonZeroU16, NonZeroU32};
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::size::Size;
+use crate::span::Span;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done
+  1    a transfer failed
+  2    usage
+  3    configuration or credentials
+  4    not found: the bucket, the key, or the local source
+  5    gave up after retries
+  130  interrupted
+
+Credentials, region and endpoint come from the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY,
+AWS_SESSION_TOKEN, AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL_S3, AWS_CA_BUNDLE) and from AWS's shared
+files. Data goes to stdout and everything else to stderr.";
+
+/// Copies files to and from S3, whole or not at all.
+#[derive(Debug, Parser)]
+#[command(name = "sans3", version, after_long_help = EXIT_CODES, propagate_version = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Copy a file to S3, or an object to a file
+    Cp(CpArgs),
+    /// List a bucket
+    Ls(LsArgs),
+    /// Remove an object, or abort unfinished uploads
+    Rm(RmArgs),
+    /// Make a bucket
+    Mb(MbArgs),
+    /// Print a URL that lets its holder read an object for a while
+    Presign(PresignArgs),
+    /// Print what a copy would do; sends nothing
+    Plan(PlanArgs),
+    /// Show a transfer against a server in this process: no account, network or set-up needed
+    Demo(DemoArgs),
+}
+
+/// Where to, and as whom.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Connection")]
+pub(crate) struct ConnectionArgs {
+    /// Profile of the shared files [env: AWS_PROFILE]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+    /// Region of the bucket [env: AWS_REGION, AWS_DEFAULT_REGION]
+    #[arg(long, global = true)]
+    pub(crate) region: Option<String>,
+    /// Server to use in place of Amazon's: https://HOST[:PORT], or http:// for no encryption
+    /// [env: AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL]
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) endpoint_url: Option<String>,
+    /// Do not sign requests: for public buckets
+    #[arg(long, global = true)]
+    pub(crate) no_sign_request: bool,
+    /// PEM file of certificate authorities to trust in place of the system's [env: AWS_CA_BUNDLE]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) ca_bundle: Option<PathBuf>,
+    /// Name the bucket in the path of URLs
+    #[arg(long, global = true, conflicts_with = "virtual_host")]
+    pub(crate) path_style: bool,
+    /// Name the bucket in the host of URLs
+    #[arg(long, global = true)]
+    pub(crate) virtual_host: bool,
+    /// Longest wait for a connection, TLS included [default: 5s]
+    #[arg(long, global = true, value_name = "TIME")]
+    pub(crate) connect_timeout: Option<Span>,
+    /// Longest silence of the server before a request is sent again [default: 75s for the head of
+    /// an answer, 20s within its body]
+    #[arg(long, global = true, value_name = "TIME")]
+    pub(crate) read_timeout: Option<Span>,
+    /// Most attempts at one request [default: 10 at a range or part, 3 at others]
+    #[arg(long, global = true, value_name = "N")]
+    pub(crate) max_attempts: Option<NonZeroU32>,
+    /// Which of AWS's retry numbers to follow
+    #[arg(long, global = true, value_enum, default_value_t = RetryModeArg::Y2026)]
+    pub(crate) retry_mode: RetryModeArg,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RetryModeArg {
+    /// Those of 2026
+    #[value(name = "2026")]
+    Y2026,
+    /// The older ones
+    #[value(name = "2020")]
+    Y2020,
+}
+
+/// What is printed.
+#[derive(Clone, Copy, Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct OutputArgs {
+    /// One JSON document a line: on stdout, or on stderr where stdout carries an object
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// No progress bar
+    #[arg(long, global = true)]
+    pub(crate) no_progress: bool,
+    /// Nothing on stderr but errors
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+}
+
+/// How bytes are moved.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Transfer")]
+pub(crate) struct TransferArgs {
+    /// Bytes a part or range; an upload of at most that many goes by one request [default: 8MiB, or
+    /// as much as 10,000 parts need]
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) part_size: Option<Size>,
+    /// Most requests at once [default: 16]
+    #[arg(long, value_name = "N")]
+    pub(crate) concurrency: Option<NonZeroU16>,
+    /// Most memory for payload [default: 256MiB]
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) memory: Option<Size>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CpArgs {
+    /// A file, s3://BUCKET/KEY, or - for stdin
+    pub(crate) source: OsString,
+    /// A file or directory, s3://BUCKET/KEY, s3://BUCKET/PREFIX/, or - for stdout
+    pub(crate) target: OsString,
+    #[command(flatten)]
+    pub(crate) transfer: TransferArgs,
+    #[command(flatten)]
+    pub(crate) condition: ConditionArgs,
+    #[command(flatten)]
+    pub(crate) describe: DescribeArgs,
+}
+
+/// When to copy at all.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Conditions")]
+pub(crate) struct ConditionArgs {
+    /// Copy only if the object in S3 has this entity tag
+    #[arg(long, value_name = "ETAG")]
+    pub(crate) if_match: Option<String>,
+    /// Upload only if there is no object yet; the one value is *
+    #[arg(long, value_name = "*", conflicts_with = "if_match")]
+    pub(crate) if_none_match: Option<String>,
+    /// Download only if there is no such file yet
+    #[arg(long)]
+    pub(crate) no_clobber: bool,
+}
+
+/// What is stored with an upload.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Upload")]
+pub(crate) struct DescribeArgs {
+    /// Checksum that the server verifies and keeps [default: crc64nvme]
+    #[arg(long, value_enum, value_name = "ALGORITHM")]
+    pub(crate) checksum: Option<ChecksumArg>,
+    /// Content type, such as text/plain
+    #[arg(long, value_name = "TYPE")]
+    pub(crate) content_type: Option<String>,
+    /// Metadata to store with the object; may be given several times
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) metadata: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ChecksumArg {
+    Crc64nvme,
+    Crc32,
+    Crc32c,
+    Sha256,
+    Md5,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LsArgs {
+    /// s3://BUCKET or s3://BUCKET/PREFIX
+    pub(crate) uri: OsString,
+    /// All keys beneath, not only up to the next /
+    #[arg(long, short)]
+    pub(crate) recursive: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RmArgs {
+    /// s3://BUCKET/KEY; with --uploads s3://BUCKET or s3://BUCKET/PREFIX
+    pub(crate) uri: OsString,
+    /// Abort the unfinished uploads whose keys begin with the prefix
+    #[arg(long)]
+    pub(crate) uploads: bool,
+    /// Only uploads begun at least so long ago, such as 24h
+    #[arg(long, value_name = "TIME", requires = "uploads")]
+    pub(crate) older_than: Option<Span>,
+    /// Only list them
+    #[arg(long, requires = "uploads")]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MbArgs {
+    /// s3://BUCKET
+    pub(crate) uri: OsString,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PresignArgs {
+    /// s3://BUCKET/KEY
+    pub(crate) uri: OsString,
+    /// How long the URL is good for, at most 7d
+    #[arg(long, value_name = "TIME", default_value = "1h")]
+    pub(crate) expires: Span,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    /// As for cp
+    pub(crate) source: OsString,
+    /// As for cp
+    pub(crate) target: OsString,
+    /// Size of the object or of stdin, which nothing is sent or read to find out
+    #[arg(long)]
+    pub(crate) size: Option<Size>,
+    #[command(flatten)]
+    pub(crate) transfer: TransferArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// File to copy there and back; without one, 256 MiB of pseudo-random bytes
+    #[arg(conflicts_with = "serve")]
+    pub(crate) file: Option<PathBuf>,
+    /// Let about 2 % of the requests go wrong, by a seeded schedule
+    #[arg(long, conflicts_with = "serve")]
+    pub(crate) faults: bool,
+    /// Seed of the schedule and of the bytes
+    #[arg(long, value_name = "N", conflicts_with = "serve")]
+    pub(crate) seed: Option<u64>,
+    /// Keep the server up until Ctrl-C, and print the environment to use it with
+    #[arg(long)]
+    pub(crate) serve: bool,
+    /// Port to serve at; without one, any that is free
+    #[arg(long, requires = "serve")]
+    pub(crate) port: Option<u16>,
+    #[command(flatten)]
+    pub(crate) transfer: TransferArgs,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn global_options_may_follow_the_command() {
+        let words = ["sans3", "ls", "s3://b", "--region", "eu-west-1", "--json"];
+        let cli = Cli::try_parse_from(words).unwrap();
+        assert_eq!(cli.connection.region.as_deref(), Some("eu-west-1"));
+        assert!(cli.output.json);
+    }
+}

@@ -1,0 +1,552 @@
+//! `sans3 cp`: one file up, or one object down.
+
+use std::fs::Metadata;
+use std::io;
+use std::num::NonZeroU64;
+use std::path::Path;
+
+use sans3_core::checksum::Algorithm;
+use sans3_core::etag::ETag;
+use sans3_core::operation::PutOptions;
+use sans3_core::session::{Notice, Reaction, SessionConfig};
+use sans3_core::transfer::{Download, Downloaded, Length, Order, Upload, Uploaded, Verified};
+use sans3_platform::Environment;
+use sans3_tokio::{Client, Replace, Running};
+
+use crate::args::{ChecksumArg, ConnectionArgs, CpArgs};
+use crate::bounds::{self, DEFAULT_PART_SIZE, Passage};
+use crate::config::Connection;
+use crate::exit::{Failure, Kind, Site};
+use crate::operand::{Copy, Local, Object};
+use crate::output::{Event, Output, plain};
+use crate::progress::{Finished, follow};
+use crate::signals::Interrupt;
+use crate::size::Size;
+use crate::span;
+
+pub(crate) async fn run(
+    args: &CpArgs,
+    connection: &ConnectionArgs,
+    output: &Output,
+    interrupt: &mut Interrupt,
+) -> Result<(), Failure> {
+    let copy = Copy::new(&args.source, &args.target)?;
+    let wishes = Wishes::new(args, &copy)?;
+    let resolved = Connection::resolve(connection, &Environment::from_process(), output)?;
+    let session = resolved.session(connection, &args.transfer)?;
+    let (Copy::Up { object, .. } | Copy::Down { object, .. }) = &copy;
+    let job = Job {
+        site: resolved.site(&object.bucket, object.key.as_bytes()),
+        client: resolved.client(session.clone())?,
+        session,
+        wishes,
+        output,
+    };
+    match &copy {
+        Copy::Up { source, object } => job.upload(source, object, interrupt).await,
+        Copy::Down { object, target } => job.download(object, target, interrupt).await,
+    }
+}
+
+/// What was asked for, beside source and target.
+struct Wishes {
+    part_size: Option<NonZeroU64>,
+    checksum: Algorithm,
+    options: PutOptions,
+    if_match: Option<ETag>,
+    replace: Replace,
+}
+
+impl Wishes {
+    fn new(args: &CpArgs, copy: &Copy) -> Result<Self, Failure> {
+        let is_upload = matches!(copy, Copy::Up { .. });
+        refuse_misplaced(args, is_upload)?;
+        let wrong = |error: sans3_core::error::SpecError| Failure::usage(error.to_string());
+        let if_match = args.condition.if_match.as_deref().map(etag).transpose()?;
+        let mut options = PutOptions::default();
+        if let Some(content_type) = &args.describe.content_type {
+            options = options.with_content_type(content_type).map_err(wrong)?;
+        }
+        for pair in &args.describe.metadata {
+            let Some((name, value)) = pair.split_once('=') else {
+                let message = format!("--metadata: expected NAME=VALUE, got {pair}");
+                return Err(Failure::usage(message));
+            };
+            options.metadata.insert(name, value).map_err(wrong)?;
+        }
+        options.if_none_match = args.condition.if_none_match.is_some();
+        options.if_match.clone_from(&if_match);
+        Ok(Self {
+            part_size: part_size(args.transfer.part_size)?,
+            checksum: args
+                .describe
+                .checksum
+                .map_or(Algorithm::Crc64Nvme, algorithm),
+            options,
+            if_match,
+            replace: if args.condition.no_clobber {
+                Replace::No
+            } else {
+                Replace::Yes
+            },
+        })
+    }
+
+    fn piece(&self) -> u64 {
+        self.part_size.map_or(DEFAULT_PART_SIZE, NonZeroU64::get)
+    }
+}
+
+struct Job<'a> {
+    client: Client,
+    session: SessionConfig,
+    wishes: Wishes,
+    site: Site,
+    output: &'a Output,
+}
+
+impl Job<'_> {
+    async fn upload(
+        &self,
+        source: &Local,
+        object: &Object,
+        interrupt: &mut Interrupt,
+    ) -> Result<(), Failure> {
+        let upload = Upload {
+            part_size: self.wishes.part_size,
+            checksum: self.wishes.checksum,
+            options: self.wishes.options.clone(),
+            ..Upload::new(
+                object.bucket.clone(),
+                object.key.clone(),
+                Length::Unknown { equal_parts: false },
+            )
+        };
+        let (running, name) = match source {
+            Local::Stdio => {
+                self.tell_bounds(Passage::Kept)?;
+                (
+                    self.client.upload_reader(upload, tokio::io::stdin()),
+                    "stdin".to_owned(),
+                )
+            }
+            Local::File(path) => {
+                let name = path.display().to_string();
+                (self.start_file(upload, path, interrupt).await?, name)
+            }
+        };
+        let finished = follow(running, self.output, interrupt).await?;
+        let (uploaded, finished) = self.settle(finished)?;
+        if uploaded.lost_creates > 0 {
+            self.output.warn(&format!(
+                "the answer to {} CreateMultipartUpload was lost, and each may have left an empty \
+                 upload behind: `sans3 rm --uploads {}` finds it",
+                uploaded.lost_creates, self.site.uri
+            ))?;
+        }
+        self.output.news(
+            || {
+                let pieces = match uploaded.parts {
+                    0 => "one request".to_owned(),
+                    parts => format!("{parts} parts"),
+                };
+                let how = summary(uploaded.size, &pieces, uploaded.verified, &finished);
+                format!("{} -> {}: {how}", plain(&name), object.uri())
+            },
+            || {
+                result_event(
+                    Event::new("uploaded"),
+                    object,
+                    &Facts::from(&uploaded),
+                    &finished,
+                )
+            },
+        )
+    }
+
+    /// A regular file is read wherever a part needs it; anything else (a FIFO, a device) from its
+    /// first byte to its last.
+    async fn start_file(
+        &self,
+        upload: Upload,
+        path: &Path,
+        interrupt: &mut Interrupt,
+    ) -> Result<Running<Uploaded>, Failure> {
+        if source_metadata(path)?.is_file() {
+            self.tell_bounds(Passage::Buffers)?;
+            return Ok(self.client.upload_file(upload, path));
+        }
+        self.tell_bounds(Passage::Kept)?;
+        // Opening a FIFO waits for its writer.
+        let file = tokio::select! {
+            file = tokio::fs::File::open(path) => file,
+            () = interrupt.wait() => return Err(Failure::interrupted()),
+        };
+        let file = file.map_err(|error| Failure::io("opening", path, &error))?;
+        Ok(self.client.upload_reader(upload, file))
+    }
+
+    async fn download(
+        &self,
+        object: &Object,
+        target: &Local,
+        interrupt: &mut Interrupt,
+    ) -> Result<(), Failure> {
+        let download = Download {
+            part_size: self.wishes.part_size,
+            if_match: self.wishes.if_match.clone(),
+            ..Download::new(object.bucket.clone(), object.key.clone())
+        };
+        let (running, name) = match target {
+            Local::Stdio => {
+                let stdout = stdout_file().map_err(|error| Failure::stdout(&error))?;
+                (self.start_stream(download, stdout)?, "stdout".to_owned())
+            }
+            Local::File(path) => (
+                self.start_target(download, path).await?,
+                path.display().to_string(),
+            ),
+        };
+        let finished = follow(running, self.output, interrupt).await?;
+        let (downloaded, finished) = self.settle(finished)?;
+        self.output.news(
+            || {
+                let pieces = format!("{} ranges", downloaded.parts);
+                let how = summary(downloaded.size, &pieces, downloaded.verified, &finished);
+                format!("{} -> {}: {how}", object.uri(), plain(&name))
+            },
+            || {
+                result_event(
+                    Event::new("downloaded"),
+                    object,
+                    &Facts::from(&downloaded),
+                    &finished,
+                )
+            },
+        )
+    }
+
+    /// A regular file is replaced as a whole. What can't be replaced (a FIFO, a device) is written
+    /// to as stdout would be.
+    async fn start_target(
+        &self,
+        download: Download,
+        path: &Path,
+    ) -> Result<Running<Downloaded>, Failure> {
+        let there = std::fs::metadata(path).ok();
+        if self.wishes.replace == Replace::No && std::fs::symlink_metadata(path).is_ok() {
+            let exists = io::Error::from(io::ErrorKind::AlreadyExists);
+            return Err(Failure::io("creating", path, &exists));
+        }
+        if there
+            .as_ref()
+            .is_none_or(|there| there.is_file() || there.is_dir())
+        {
+            self.tell_bounds(Passage::Buffers)?;
+            return Ok(self
+                .client
+                .download_to_file(download, path, self.wishes.replace));
+        }
+        let file = tokio::fs::OpenOptions::new().write(true).open(path).await;
+        let file = file.map_err(|error| Failure::io("opening", path, &error))?;
+        self.start_stream(download, file)
+    }
+
+    fn start_stream(
+        &self,
+        download: Download,
+        file: tokio::fs::File,
+    ) -> Result<Running<Downloaded>, Failure> {
+        self.tell_bounds(Passage::Reordered)?;
+        let download = Download {
+            order: Order::InOrder,
+            ..download
+        };
+        Ok(self.client.download_to_writer(download, file))
+    }
+
+    fn tell_bounds(&self, passage: Passage) -> Result<(), Failure> {
+        bounds::tell(self.output, &self.session, passage, self.wishes.piece())
+    }
+
+    /// Tells what went wrong on the way, and how it ended.
+    fn settle<T>(&self, finished: Finished<T>) -> Result<(T, Finished<()>), Failure> {
+        if self.output.is_json() {
+            for notice in self.client.notices() {
+                self.output.event(notice_event(&notice))?;
+            }
+        }
+        let Finished {
+            result,
+            stats,
+            progress,
+            elapsed,
+        } = finished;
+        match result {
+            Ok(output) => Ok((
+                output,
+                Finished {
+                    result: Ok(()),
+                    stats,
+                    progress,
+                    elapsed,
+                },
+            )),
+            Err(error) => Err(Failure::transfer(&error, &self.site)),
+        }
+    }
+}
+
+/// What both kinds of results have in common.
+struct Facts<'a> {
+    size: u64,
+    etag: Option<&'a ETag>,
+    parts: u32,
+    verified: Verified,
+}
+
+impl<'a> From<&'a Uploaded> for Facts<'a> {
+    fn from(uploaded: &'a Uploaded) -> Self {
+        let Uploaded {
+            size,
+            etag,
+            parts,
+            verified,
+            ..
+        } = uploaded;
+        Self {
+            size: *size,
+            etag: etag.as_ref(),
+            parts: *parts,
+            verified: *verified,
+        }
+    }
+}
+
+impl<'a> From<&'a Downloaded> for Facts<'a> {
+    fn from(downloaded: &'a Downloaded) -> Self {
+        let Downloaded {
+            size,
+            etag,
+            parts,
+            verified,
+            ..
+        } = downloaded;
+        Self {
+            size: *size,
+            etag: etag.as_ref(),
+            parts: *parts,
+            verified: *verified,
+        }
+    }
+}
+
+fn result_event(
+    event: Event,
+    object: &Object,
+    facts: &Facts<'_>,
+    finished: &Finished<()>,
+) -> Event {
+    let (how, algorithm) = proof(facts.verified);
+    event
+        .text("bucket", object.bucket.as_str())
+        .key("key", object.key.as_bytes())
+        .number("size", facts.size)
+        .maybe_text("etag", facts.etag.map(ETag::as_str))
+        .number("parts", facts.parts.into())
+        .text("verified", how)
+        .maybe_text("checksum", algorithm)
+        .number("requests", finished.progress.attempts.into())
+        .number("retries", finished.progress.retries.into())
+        .number(
+            "milliseconds",
+            u64::try_from(finished.elapsed.as_millis()).unwrap_or(u64::MAX),
+        )
+        .number("peak_payload_bytes", finished.stats.peak_memory)
+}
+
+/// How a result was proved, by its stable name, and by which algorithm.
+pub(crate) fn proof(verified: Verified) -> (&'static str, Option<&'static str>) {
+    match verified {
+        Verified::FullObject(algorithm) => ("full_object", Some(algorithm.name())),
+        Verified::Composite(algorithm) => ("composite", Some(algorithm.name())),
+        Verified::Length => ("length", None),
+        Verified::Acknowledged => ("acknowledged", None),
+        _ => ("other", None),
+    }
+}
+
+/// How a result was proved, in words.
+pub(crate) fn proof_text(verified: Verified) -> String {
+    match verified {
+        Verified::FullObject(algorithm) => {
+            format!("verified by the whole object's {}", algorithm.name())
+        }
+        Verified::Composite(algorithm) => format!("verified by each part's {}", algorithm.name()),
+        Verified::Length => "verified by its length alone".to_owned(),
+        Verified::Acknowledged => "acknowledged by the server".to_owned(),
+        other => format!("verified by {other}"),
+    }
+}
+
+fn summary(size: u64, pieces: &str, verified: Verified, finished: &Finished<()>) -> String {
+    let mut text = format!("{} in {}", Size(size), span::short(finished.elapsed));
+    if let Some(rate) = span::rate(size, finished.elapsed) {
+        text = format!("{text} ({}/s)", Size(rate));
+    }
+    text = format!("{text}, {pieces}, {}", proof_text(verified));
+    match finished.progress.retries {
+        0 => text,
+        retries => format!("{text}, {retries} retries"),
+    }
+}
+
+/// A failed attempt as an event.
+pub(crate) fn notice_event(notice: &Notice) -> Event {
+    let (reaction, delay) = match notice.reaction {
+        Reaction::Retry { after } => ("retry", u64::try_from(after.as_millis()).ok()),
+        Reaction::Stream => ("stream", None),
+        Reaction::Reread => ("reread", None),
+        Reaction::Reconcile => ("reconcile", None),
+        Reaction::GiveUp => ("give_up", None),
+        _ => ("other", None),
+    };
+    Event::new("attempt_failed")
+        .text("operation", &notice.operation.to_string())
+        .number("attempt", notice.number.into())
+        .text("error", &notice.cause.to_string())
+        .text("reaction", reaction)
+        .maybe_number("delay_milliseconds", delay)
+}
+
+/// Options that mean nothing in this direction are refused: whoever wrote them relies on them.
+fn refuse_misplaced(args: &CpArgs, is_upload: bool) -> Result<(), Failure> {
+    let (condition, describe) = (&args.condition, &args.describe);
+    if let Some(value) = condition
+        .if_none_match
+        .as_deref()
+        .filter(|value| *value != "*")
+    {
+        return Err(Failure::usage(format!(
+            "--if-none-match: expected *, got {value}"
+        )));
+    }
+    let uploads_only = [
+        ("--if-none-match", condition.if_none_match.is_some()),
+        ("--checksum", describe.checksum.is_some()),
+        ("--content-type", describe.content_type.is_some()),
+        ("--metadata", !describe.metadata.is_empty()),
+    ];
+    let misplaced = uploads_only.iter().find(|(_, given)| *given && !is_upload);
+    if let Some((name, _)) = misplaced {
+        let failure = Failure::usage(format!("{name} is for uploads, and this is a download"));
+        return Err(if *name == "--if-none-match" {
+            failure.with_advice("use --no-clobber to keep a file that is there")
+        } else {
+            failure
+        });
+    }
+    if is_upload && condition.no_clobber {
+        return Err(
+            Failure::usage("--no-clobber is for downloads, and this is an upload")
+                .with_advice("use --if-none-match '*' to keep an object that is there"),
+        );
+    }
+    Ok(())
+}
+
+/// An entity tag as people copy it: with its quotes, or without.
+fn etag(text: &str) -> Result<ETag, Failure> {
+    let quoted = if text.starts_with('"') || text.starts_with("W/") {
+        text.to_owned()
+    } else {
+        format!("\"{text}\"")
+    };
+    match ETag::new(&quoted) {
+        Ok(etag) if etag.is_strong() => Ok(etag),
+        _ => Err(Failure::usage(format!(
+            "--if-match: expected a strong entity tag, got {text}"
+        ))),
+    }
+}
+
+/// The part size, which must not be 0.
+pub(crate) fn part_size(size: Option<Size>) -> Result<Option<NonZeroU64>, Failure> {
+    size.map(|Size(bytes)| {
+        NonZeroU64::new(bytes)
+            .ok_or_else(|| Failure::usage("--part-size: expected at least 1 byte, got 0"))
+    })
+    .transpose()
+}
+
+const fn algorithm(argument: ChecksumArg) -> Algorithm {
+    match argument {
+        ChecksumArg::Crc64nvme => Algorithm::Crc64Nvme,
+        ChecksumArg::Crc32 => Algorithm::Crc32,
+        ChecksumArg::Crc32c => Algorithm::Crc32c,
+        ChecksumArg::Sha256 => Algorithm::Sha256,
+        ChecksumArg::Md5 => Algorithm::Md5,
+    }
+}
+
+/// What is at a source's path.
+///
+/// # Errors
+/// Nothing, a directory, or something that may not be looked at.
+pub(crate) fn source_metadata(path: &Path) -> Result<Metadata, Failure> {
+    let metadata = std::fs::metadata(path).map_err(|error| {
+        let failure = Failure::io("reading", path, &error);
+        let is_missing = matches!(
+            error.kind(),
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+        );
+        if is_missing {
+            Failure {
+                kind: Kind::NotFound,
+                advice: Some("check the path".to_owned()),
+                ..failure
+            }
+        } else {
+            failure
+        }
+    })?;
+    if metadata.is_dir() {
+        let seen = path.display();
+        return Err(Failure::usage(format!(
+            "expected a file as the source, got the directory {seen}"
+        ))
+        .with_advice("name a file in it; directories are not copied yet"));
+    }
+    Ok(metadata)
+}
+
+/// stdout without the line buffer that the standard library puts before it.
+fn stdout_file() -> io::Result<tokio::fs::File> {
+    #[cfg(unix)]
+    let owned = std::os::fd::AsFd::as_fd(&io::stdout()).try_clone_to_owned()?;
+    #[cfg(windows)]
+    let owned = std::os::windows::io::AsHandle::as_handle(&io::stdout()).try_clone_to_owned()?;
+    Ok(tokio::fs::File::from_std(owned.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entity_tags_are_taken_with_and_without_quotes() {
+        assert_eq!(etag("abc").unwrap().as_str(), "\"abc\"");
+        assert_eq!(etag("\"abc\"").unwrap().as_str(), "\"abc\"");
+        for weak in ["W/\"abc\"", "", "a b", "\"abc", "a\"b"] {
+            assert_eq!(etag(weak).unwrap_err().kind, Kind::Usage, "{weak}");
+        }
+    }
+
+    #[test]
+    fn a_directory_and_nothing_are_told_apart() {
+        let directory = source_metadata(&std::env::temp_dir()).unwrap_err();
+        assert_eq!(directory.kind, Kind::Usage);
+        let nothing = source_metadata(Path::new("/no/such/file")).unwrap_err();
+        assert_eq!(nothing.kind, Kind::NotFound);
+    }
+}

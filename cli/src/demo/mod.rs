@@ -1,0 +1,442 @@
+//! `sans3 demo`: a transfer there and back against a server in this process.
+
+mod faults;
+mod files;
+mod serve;
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher as _, RandomState};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sans3_core::endpoint::{BucketName, Endpoint, ObjectKey, Region};
+use sans3_core::error::SpecError;
+use sans3_core::rng::Rng;
+use sans3_core::session::{CredentialSource, Notice, SessionConfig};
+use sans3_core::sign::Credentials;
+use sans3_core::transfer::{Download, Downloaded, Length, Upload, Uploaded, Verified};
+use sans3_platform::Secret;
+use sans3_testkit::faults::{Injected, Schedule, Seeded};
+use sans3_testkit::model::{Access, ModelConfig};
+use sans3_testkit::server::{Config as ServerConfig, Server, Stats};
+use sans3_tokio::{Client, ClientConfig, Error, Replace, Running};
+
+use self::files::{Scratch, Sha256Text};
+use crate::args::DemoArgs;
+use crate::bounds::DEFAULT_PART_SIZE;
+use crate::config::bound;
+use crate::cp::{part_size, proof, proof_text, source_metadata};
+use crate::exit::{Failure, Kind, Site};
+use crate::output::{Event, Output, plain};
+use crate::progress::{Finished, follow};
+use crate::signals::Interrupt;
+use crate::size::Size;
+use crate::span;
+
+/// The size of the file that is made.
+const FILE_SIZE: u64 = 256 << 20;
+const BUCKET: &str = "demo";
+const REGION: &str = "us-east-1";
+/// How long anything may be silent while faults are about.
+const IMPATIENT: Duration = Duration::from_secs(2);
+
+pub(crate) async fn run(
+    args: &DemoArgs,
+    output: &Output,
+    interrupt: &mut Interrupt,
+) -> Result<(), Failure> {
+    if args.serve {
+        return serve::run(args, output, interrupt).await;
+    }
+    let seed = args
+        .seed
+        .unwrap_or_else(|| if args.faults { random() >> 48 } else { 1 });
+    let faults = args.faults.then(|| Seeded::new(seed, 20, 250));
+    let schedule = faults.map_or_else(Schedule::none, Schedule::seeded);
+    let stage = Stage::set(schedule, 0)?;
+    let url = stage.server.endpoint_url();
+    output.data(
+        || format!("{:10} {url}, in this process", "server"),
+        || Event::new("server").text("endpoint_url", &url),
+    )?;
+    let scratch = Scratch::new().map_err(|(path, error)| Failure::io("making", &path, &error))?;
+    let file = original(args, seed, &scratch, output).await?;
+    let act = Act {
+        args,
+        stage: &stage,
+        output,
+    };
+    let report = act.play(&file, &scratch.path("copy"), interrupt).await?;
+    report.print(output, args.faults)?;
+    if args.faults {
+        faults::print(&report, seed, args, output)?;
+    }
+    act.verdict(&file, &scratch.path("copy"), output).await
+}
+
+/// A server with a bucket, and somebody who may use it.
+struct Stage {
+    server: Server,
+    access_key_id: String,
+    secret: Secret,
+}
+
+impl Stage {
+    fn set(faults: Schedule, port: u16) -> Result<Self, Failure> {
+        let access_key_id = format!("DEMO{:016X}", random());
+        let secret = Secret::new(format!(
+            "{:016x}{:016x}{:08x}",
+            random(),
+            random(),
+            random() >> 32
+        ));
+        let defaults = ServerConfig::fast();
+        let mut config = ServerConfig {
+            model: ModelConfig {
+                region: REGION.to_owned(),
+                access: Access::key(&access_key_id, secret.expose()),
+                ..ModelConfig::fast()
+            },
+            faults,
+            ..defaults
+        };
+        config.listen.set_port(port);
+        let listen = config.listen;
+        let server = Server::start(config).map_err(|error| {
+            Failure::new(
+                Kind::Transfer,
+                format!("listening at {listen} failed: {error}"),
+            )
+            .with_advice("choose another --port, or none")
+        })?;
+        server.with_model(|model| model.create_bucket(BUCKET));
+        Ok(Self {
+            server,
+            access_key_id,
+            secret,
+        })
+    }
+
+    fn session(&self) -> Result<SessionConfig, SpecError> {
+        let endpoint = Endpoint::custom(&self.server.endpoint_url(), Region::new(REGION)?)?;
+        let credentials = Credentials::new(&self.access_key_id, self.secret.expose(), None)?;
+        Ok(SessionConfig::new(
+            endpoint,
+            CredentialSource::Static(Arc::new(credentials)),
+        ))
+    }
+}
+
+/// The user's file, or one that is made.
+async fn original(
+    args: &DemoArgs,
+    seed: u64,
+    scratch: &Scratch,
+    output: &Output,
+) -> Result<PathBuf, Failure> {
+    if let Some(path) = &args.file {
+        source_metadata(path)?;
+        return Ok(path.clone());
+    }
+    let path = scratch.path("original");
+    files::make(path.clone(), FILE_SIZE, seed)
+        .await
+        .map_err(|error| Failure::io("writing to", &path, &error))?;
+    output.data(
+        || {
+            format!(
+                "{:10} {} of pseudo-random bytes (seed {seed})",
+                "file",
+                Size(FILE_SIZE)
+            )
+        },
+        || {
+            Event::new("file")
+                .number("size", FILE_SIZE)
+                .number("seed", seed)
+        },
+    )?;
+    Ok(path)
+}
+
+/// The transfers, one after the other.
+struct Act<'a> {
+    args: &'a DemoArgs,
+    stage: &'a Stage,
+    output: &'a Output,
+}
+
+/// What happened.
+struct Report {
+    up: Finished<()>,
+    uploaded: Uploaded,
+    upload_part: u64,
+    down: Finished<()>,
+    downloaded: Downloaded,
+    range: u64,
+    memory: u64,
+    stats: Stats,
+    injected: Vec<Injected>,
+    notices: Vec<Notice>,
+}
+
+impl Act<'_> {
+    async fn play(
+        &self,
+        file: &Path,
+        copy: &Path,
+        interrupt: &mut Interrupt,
+    ) -> Result<Report, Failure> {
+        let wrong = |error: SpecError| Failure::usage(error.to_string());
+        let session = self.session()?;
+        let memory = session.memory;
+        let client = Client::new(ClientConfig::new(session))
+            .map_err(|error| Failure::configuration(error.to_string()))?;
+        let bucket = BucketName::new(BUCKET).map_err(wrong)?;
+        let key = ObjectKey::new("file").map_err(wrong)?;
+        let (upload_part, range) = self.piece_sizes();
+
+        let upload = Upload {
+            part_size: upload_part.try_into().ok(),
+            ..Upload::new(
+                bucket.clone(),
+                key.clone(),
+                Length::Unknown { equal_parts: false },
+            )
+        };
+        let running = client.upload_file(upload, file);
+        let (uploaded, up) = self.finish(running, interrupt).await?;
+
+        let download = Download {
+            part_size: range.try_into().ok(),
+            ..Download::new(bucket, key)
+        };
+        let running = client.download_to_file(download, copy, Replace::Yes);
+        let (downloaded, down) = self.finish(running, interrupt).await?;
+        Ok(Report {
+            up,
+            uploaded,
+            upload_part,
+            down,
+            downloaded,
+            range,
+            memory,
+            stats: self.stage.server.stats(),
+            injected: self.stage.server.injected(),
+            notices: client.notices(),
+        })
+    }
+
+    fn session(&self) -> Result<SessionConfig, Failure> {
+        let session = self.stage.session();
+        let mut session = session.map_err(|error| Failure::configuration(error.to_string()))?;
+        bound(&mut session, &self.args.transfer)?;
+        if self.args.faults {
+            let timeouts = &mut session.timeouts;
+            timeouts.connect = IMPATIENT;
+            timeouts.head = IMPATIENT;
+            timeouts.idle = IMPATIENT;
+            timeouts.complete = IMPATIENT * 5;
+        }
+        Ok(session)
+    }
+
+    /// Bytes a part and bytes a range. With faults they are as small as S3 lets them be, so that
+    /// there are requests enough for 2 % of them to go wrong.
+    fn piece_sizes(&self) -> (u64, u64) {
+        match part_size(self.args.transfer.part_size) {
+            Ok(Some(size)) => (size.get(), size.get()),
+            _ if self.args.faults => (5 << 20, 1 << 20),
+            _ => (DEFAULT_PART_SIZE, DEFAULT_PART_SIZE),
+        }
+    }
+
+    async fn finish<T>(
+        &self,
+        running: Running<T>,
+        interrupt: &mut Interrupt,
+    ) -> Result<(T, Finished<()>), Failure> {
+        let Finished {
+            result,
+            stats,
+            progress,
+            elapsed,
+        } = follow(running, self.output, interrupt).await?;
+        match result {
+            Ok(output) => Ok((
+                output,
+                Finished {
+                    result: Ok(()),
+                    stats,
+                    progress,
+                    elapsed,
+                },
+            )),
+            Err(error) => Err(self.failure(&error)),
+        }
+    }
+
+    fn failure(&self, error: &Error) -> Failure {
+        let site = Site {
+            region: REGION.to_owned(),
+            endpoint: Some(self.stage.server.endpoint_url()),
+            anonymous: false,
+            uri: format!("s3://{BUCKET}/file"),
+            bucket: BUCKET.to_owned(),
+        };
+        Failure::transfer(error, &site)
+    }
+
+    /// The point of it all: the bytes are the same.
+    async fn verdict(&self, file: &Path, copy: &Path, output: &Output) -> Result<(), Failure> {
+        let compared = files::compare(file.to_owned(), copy.to_owned()).await;
+        let compared = compared.map_err(|error| Failure::io("comparing with", copy, &error))?;
+        let Sha256Text(sha256) = compared.map_err(|at| {
+            Failure::new(
+                Kind::Transfer,
+                format!("the copy differs from the file at byte {at}"),
+            )
+            .with_advice("this is a bug in sans3, please report it")
+        })?;
+        output.data(
+            || format!("{:10} byte for byte; SHA-256 {sha256}", "identical"),
+            || {
+                Event::new("identical")
+                    .flag("identical", true)
+                    .text("sha256", &sha256)
+            },
+        )
+    }
+}
+
+impl Report {
+    fn print(&self, output: &Output, with_faults: bool) -> Result<(), Failure> {
+        let Self {
+            uploaded,
+            downloaded,
+            ..
+        } = self;
+        let line = |name: &str, text: String, event: Event| {
+            output.data(|| format!("{name:10} {}", plain(&text)), || event)
+        };
+        let up = transfer_text(uploaded.size, &self.up, uploaded.verified);
+        let parts = match uploaded.parts {
+            0 => "one request".to_owned(),
+            parts => format!("{parts} parts of {}", Size(self.upload_part)),
+        };
+        let event = transfer_event("uploaded", uploaded.size, uploaded.parts, &self.up);
+        line(
+            "upload",
+            format!("{parts}, {up}"),
+            with_proof(event, uploaded.verified),
+        )?;
+        let down = transfer_text(downloaded.size, &self.down, downloaded.verified);
+        let ranges = format!("{} ranges of {}", downloaded.parts, Size(self.range));
+        let event = transfer_event("downloaded", downloaded.size, downloaded.parts, &self.down);
+        line(
+            "download",
+            format!("{ranges}, {down}"),
+            with_proof(event, downloaded.verified),
+        )?;
+        self.print_requests(output, with_faults)?;
+        self.print_memory(output)
+    }
+
+    fn print_requests(&self, output: &Output, with_faults: bool) -> Result<(), Failure> {
+        let mut by_operation: BTreeMap<&str, u64> = BTreeMap::new();
+        for ((operation, _), count) in &self.stats.requests {
+            *by_operation.entry(operation.name()).or_default() += count;
+        }
+        let list: Vec<String> = by_operation
+            .iter()
+            .map(|(name, count)| format!("{name} {count}"))
+            .collect();
+        let total = self.stats.total();
+        let retries = self.up.progress.retries + self.down.progress.retries;
+        let faults = match with_faults {
+            true => format!("{} of them made to fail, ", self.injected.len()),
+            false => String::new(),
+        };
+        output.data(
+            || {
+                let connections = self.stats.connections;
+                format!(
+                    "{:10} {total} ({faults}{retries} retries) over {connections} connections: {}",
+                    "requests",
+                    list.join(", ")
+                )
+            },
+            || {
+                let event = Event::new("requests")
+                    .number("total", total)
+                    .number("retries", retries.into())
+                    .number("faults", self.injected.len() as u64)
+                    .number("connections", self.stats.connections);
+                by_operation
+                    .iter()
+                    .fold(event, |event, (name, count)| event.number(name, *count))
+            },
+        )
+    }
+
+    fn print_memory(&self, output: &Output) -> Result<(), Failure> {
+        let payload = self.up.stats.peak_memory.max(self.down.stats.peak_memory);
+        let process = files::peak_rss();
+        output.data(
+            || {
+                let process = process.map_or_else(String::new, |bytes| {
+                    format!(
+                        "; whole process {} at its peak, with the server and its copy of the file",
+                        Size(bytes)
+                    )
+                });
+                let allowed = Size(self.memory);
+                format!(
+                    "{:10} {} of payload at most, of {allowed} allowed{process}",
+                    "memory",
+                    Size(payload)
+                )
+            },
+            || {
+                Event::new("memory")
+                    .number("peak_payload_bytes", payload)
+                    .number("allowed_bytes", self.memory)
+                    .maybe_number("peak_process_bytes", process)
+            },
+        )
+    }
+}
+
+fn transfer_text(size: u64, finished: &Finished<()>, verified: Verified) -> String {
+    let took = span::short(finished.elapsed);
+    let speed = match span::rate(size, finished.elapsed) {
+        Some(rate) => format!("{took}, {}/s", Size(rate)),
+        None => took,
+    };
+    format!("{speed}, {}", proof_text(verified))
+}
+
+fn transfer_event(name: &str, size: u64, parts: u32, finished: &Finished<()>) -> Event {
+    Event::new(name)
+        .number("size", size)
+        .number("parts", parts.into())
+        .number("requests", finished.progress.attempts.into())
+        .number("retries", finished.progress.retries.into())
+        .number(
+            "milliseconds",
+            u64::try_from(finished.elapsed.as_millis()).unwrap_or(u64::MAX),
+        )
+}
+
+fn with_proof(event: Event, verified: Verified) -> Event {
+    let (how, algorithm) = proof(verified);
+    event
+        .text("verified", how)
+        .maybe_text("checksum", algorithm)
+}
+
+/// 64 bits that differ from run to run: the standard library seeds its hash maps with them.
+fn random() -> u64 {
+    Rng::new(RandomState::new().hash_one("sans3 demo")).next_u64()
+}

@@ -1,0 +1,9 @@
+//! The built program against the testkit's server.
+
+#![cfg(unix)]
+
+mod commands;
+mod common;
+mod copy;
+mod failures;
+mod signals;
