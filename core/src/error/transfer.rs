@@ -15,6 +15,9 @@ pub struct TransferError {
     /// A multipart upload that could not be aborted, and that goes on costing storage until
     /// somebody aborts it.
     pub leftover: Option<UploadId>,
+    /// How often the answer to CreateMultipartUpload was lost: each time an empty upload may have
+    /// been left behind, whose id nobody knows. Listing the unfinished uploads finds it.
+    pub lost_creates: u32,
     /// How many requests the transfer had sent.
     pub attempts: u32,
 }
@@ -93,6 +96,7 @@ impl TransferError {
         Self {
             cause: cause.into(),
             leftover: None,
+            lost_creates: 0,
             attempts: 0,
         }
     }

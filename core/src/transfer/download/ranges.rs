@@ -155,14 +155,7 @@ impl Ranges {
                     seen: error.to_string(),
                 })
             }
-            Ending::Lost if known.spec.order == Order::InOrder => {
-                // It may have delivered bytes that nobody can take back or check.
-                Event::Fail(Cause::Transport {
-                    operation: OperationKind::GetObject,
-                    kind: TransportErrorKind::Aborted,
-                    detail: "the adapter lost the exchange".into(),
-                })
-            }
+            Ending::Lost if known.spec.order == Order::InOrder => Event::Fail(lost()),
             _ => self.retry(piece, &outcome, cx),
         }
     }
@@ -227,9 +220,14 @@ impl Ranges {
     }
 
     /// A range that a stream is about to replace has ended. What it delivered still counts.
-    pub(super) fn on_replaced(&mut self, outcome: &Outcome, known: &Known) -> Event {
-        let Ending::Read { report, .. } = &outcome.ending else {
-            return Event::Nothing;
+    pub(super) fn on_replaced(&mut self, outcome: Outcome, known: &Known) -> Event {
+        let report = match outcome.ending {
+            Ending::Read { report, .. } => report,
+            Ending::Lost if known.spec.order == Order::InOrder => return Event::Fail(lost()),
+            Ending::Failed(failure @ Failure::Sink(_)) => {
+                return Event::Fail(failure.into_cause(OperationKind::GetObject));
+            }
+            _ => return Event::Nothing,
         };
         let Some(range) = report.range else {
             return Event::Nothing;
@@ -334,6 +332,16 @@ impl Ranges {
         self.done
             .insert(range, checksum, combine)
             .map_err(|_| Unreachable("a range of the object came twice").into())
+    }
+}
+
+/// The error of an in-order download that lost an exchange: it may have delivered bytes that nobody
+/// can take back or check.
+pub(super) fn lost() -> Cause {
+    Cause::Transport {
+        operation: OperationKind::GetObject,
+        kind: TransportErrorKind::Aborted,
+        detail: "the adapter lost the exchange".into(),
     }
 }
 

@@ -135,16 +135,24 @@ impl Known {
 
     /// Takes what an answer says of its version; an error where it is not the known one.
     pub(super) fn adopt(&mut self, version: &Version) -> Result<(), Cause> {
+        let describe = |etag: Option<&ETag>, total: u64| {
+            let etag = etag.map_or("no ETag", ETag::as_str);
+            format!("{etag}, {total} bytes")
+        };
+        // Several servers ignore If-Match.
+        let wanted = self.spec.if_match.as_ref();
+        if let Some(wanted) = wanted.filter(|&wanted| version.etag.as_ref() != Some(wanted)) {
+            return Err(Cause::ObjectChanged {
+                expected: wanted.to_string(),
+                seen: describe(version.etag.as_ref(), version.total),
+            });
+        }
         if self.version.is_none() {
             self.replace(version);
         }
         if self.is_of(version) {
             return Ok(());
         }
-        let describe = |etag: Option<&ETag>, total: u64| {
-            let etag = etag.map_or("no ETag", ETag::as_str);
-            format!("{etag}, {total} bytes")
-        };
         let known = self.version.as_ref();
         Err(Cause::ObjectChanged {
             expected: known.map_or_else(String::new, |v| describe(v.etag.as_ref(), v.total)),
@@ -383,7 +391,7 @@ impl Work for DownloadWork {
         let event = match (task, &mut self.mode) {
             (Task::Head, _) => self.on_probe(&outcome, cx),
             (Task::Piece(_), Some(Mode::Ranges(ranges))) if self.to_stream => {
-                ranges.on_replaced(&outcome, &self.known)
+                ranges.on_replaced(outcome, &self.known)
             }
             (Task::Piece(piece), Some(Mode::Ranges(ranges))) => {
                 ranges.on_outcome(piece, outcome, &mut self.known, cx)

@@ -460,6 +460,7 @@ impl UploadWork {
         self.end(
             Err(TransferError {
                 leftover,
+                lost_creates: self.lost_creates,
                 ..TransferError::new(cause)
             }),
             cx,
