@@ -62,10 +62,11 @@ pub enum Cause {
         /// How it is known not to be ours.
         detail: String,
     },
-    /// The answer to CompleteMultipartUpload was lost, and whether it took effect can't be proved.
+    /// The answer to the request that writes the object was lost, and whether it took effect can't
+    /// be proved.
     Ambiguous {
-        /// The upload in question.
-        upload: UploadId,
+        /// The upload in question; `None` for one by a single PUT.
+        upload: Option<UploadId>,
     },
     /// The source could not be read, or changed.
     Source(SourceError),
@@ -168,10 +169,16 @@ impl fmt::Display for Cause {
                     .as_ref()
                     .map_or(Ok(()), |etag| write!(f, " (its ETag is {etag})"))
             }
-            Self::Ambiguous { upload } => write!(
+            Self::Ambiguous {
+                upload: Some(upload),
+            } => write!(
                 f,
                 "the answer to CompleteMultipartUpload was lost and it can't be proved whether \
                  upload {upload} was completed; look at the object before you upload again"
+            ),
+            Self::Ambiguous { upload: None } => f.write_str(
+                "the answer to PutObject was lost and it can't be proved whether the object was \
+                 written; look at it before you upload again",
             ),
             Self::Source(error) => error.fmt(f),
             Self::Sink(error) => error.fmt(f),

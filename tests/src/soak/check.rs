@@ -158,7 +158,11 @@ impl Soak {
                     lost += result
                         .as_ref()
                         .map_or_else(|error| error.lost_creates, |made| made.lost_creates);
-                    reported.extend(result.as_ref().err().and_then(|e| e.leftover.clone()));
+                    let leftover = match result {
+                        Ok(made) => &made.leftover,
+                        Err(error) => &error.leftover,
+                    };
+                    reported.extend(leftover.clone());
                     self.check_upload(at, result)
                 }
                 Result_::Look(result) => result.as_ref().err(),
@@ -275,8 +279,10 @@ impl Soak {
             Job::Download { spec, object, .. } => {
                 object.is_none() || spec.if_match.is_some()
             }
+            // Without checksums and tags there may be no telling whose object it is.
             Job::Upload { spec, before, .. } => {
-                matches!(root, Cause::Spec(_)) || spec.options.if_none_match && before.is_some()
+                matches!(root, Cause::Spec(_) | Cause::Ambiguous { .. })
+                    || spec.options.if_none_match && before.is_some()
             }
             Job::Look => true,
         };

@@ -199,9 +199,14 @@ impl World {
         }
         let rng = &mut self.rng;
         let get = operation == Operation::GetObject;
+        // Who says of an upload that is there that it is not can't be told from one who is right.
+        let discarding = matches!(
+            operation,
+            Operation::AbortMultipartUpload | Operation::ListParts
+        );
         Some(match rng.below(20) {
-            0..3 => refuse(pick(&TRANSIENT, rng)),
-            3 | 4 => refuse(pick(&REFUSALS, rng)),
+            3 | 4 if !discarding => refuse(pick(&REFUSALS, rng)),
+            0..5 => refuse(pick(&TRANSIENT, rng)),
             5 | 6 => Trouble::LostBefore(pick(&BEFORE, rng)),
             7..10 => Trouble::LostAfter(pick(&AFTER, rng)),
             10 => Trouble::ErrorIn200(["InternalError", "AccessDenied"][index(rng.below(2))]),
