@@ -22,7 +22,6 @@ pub(super) struct Watch {
     filled: BTreeMap<TransferId, u64>,
     /// Bytes of pull sources that the server has.
     stored: BTreeMap<TransferId, BTreeSet<(u64, u64)>>,
-    released: BTreeMap<TransferId, u64>,
     ended: BTreeSet<TransferId>,
 }
 
@@ -32,7 +31,8 @@ impl Watch {
             Job::Download { spec, object, .. } => {
                 let size = object.as_ref().map_or(0, Vec::len) as u64;
                 // It may be replaced by one of twice its size.
-                spec.part_size.map_or(1, |part| (2 * size + 100).div_ceil(part.get()))
+                spec.part_size
+                    .map_or(1, |part| (2 * size + 100).div_ceil(part.get()))
             }
             Job::Upload { spec, bytes, .. } => spec
                 .part_size
@@ -42,12 +42,7 @@ impl Watch {
         self.bounds.insert(id, 31 * (pieces + 4) + 40);
     }
 
-    pub(super) fn started(
-        &mut self,
-        attempt: &Attempt,
-        session: &Session,
-        _sinks: &BTreeMap<TransferId, Sink>,
-    ) {
+    pub(super) fn started(&mut self, attempt: &Attempt) {
         let transfer = attempt.id().transfer();
         let count = self.attempts.entry(transfer).or_default();
         *count += 1;
@@ -55,7 +50,6 @@ impl Watch {
             *count <= self.bounds[&transfer],
             "{count} attempts of {transfer:?} and no end"
         );
-        let _ = session;
     }
 
     pub(super) fn filled(&mut self, transfer: TransferId, up_to: u64) {
@@ -67,10 +61,6 @@ impl Watch {
             let stored = self.stored.entry(outcome.id().transfer()).or_default();
             stored.insert((offset, len));
         }
-    }
-
-    pub(super) fn released(&mut self, transfer: TransferId, up_to: u64) {
-        self.released.insert(transfer, up_to);
     }
 
     pub(super) fn ended(&mut self, id: TransferId, flights: &BTreeMap<AttemptId, Flight>) {
@@ -136,7 +126,11 @@ impl Watch {
                 progress.bytes
             );
             let parts = progress.parts_total.unwrap_or(u32::MAX);
-            assert!(progress.parts <= parts, "{} of {parts} parts", progress.parts);
+            assert!(
+                progress.parts <= parts,
+                "{} of {parts} parts",
+                progress.parts
+            );
         }
     }
 }
@@ -276,9 +270,7 @@ impl Soak {
             "job {at}: {error}"
         );
         let expected = match &self.plan.jobs[at] {
-            Job::Download { spec, object, .. } => {
-                object.is_none() || spec.if_match.is_some()
-            }
+            Job::Download { spec, object, .. } => object.is_none() || spec.if_match.is_some(),
             // Without checksums and tags there may be no telling whose object it is.
             Job::Upload { spec, before, .. } => {
                 matches!(root, Cause::Spec(_) | Cause::Ambiguous { .. })

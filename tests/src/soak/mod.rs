@@ -16,11 +16,11 @@ use sans3_core::attempt::{Attempt, AttemptId, Outcome, TransferId};
 use sans3_core::error::{CredentialsError, TransferError};
 use sans3_core::operation::{HeadObject, HeadObjectOutput};
 use sans3_core::rng::Rng;
+use sans3_core::session::Handle;
 use sans3_core::session::{Accepted, Input, Machine, Session, Step};
 use sans3_core::sign::Credentials;
 use sans3_core::time::{Instant, UnixTime};
 use sans3_core::transfer::{Call, Download, Downloaded, Upload, Uploaded};
-use sans3_core::session::Handle;
 
 use crate::drive::{EPOCH, Sink, Source, run as exchange};
 use check::Watch;
@@ -114,9 +114,10 @@ struct Soak {
 impl Soak {
     fn new(seed: u64) -> Self {
         let plan = Plan::draw(seed);
-        let downloads = (0..).zip(&plan.jobs).filter_map(|(index, job)| {
-            matches!(job, Job::Download { .. }).then(|| world::target(index))
-        });
+        let downloads = (0..)
+            .zip(&plan.jobs)
+            .filter(|(_, job)| matches!(job, Job::Download { .. }))
+            .map(|(index, _)| plan::name(index));
         let world = World::new(&plan, seed, downloads.collect());
         Self {
             session: Session::new(plan.config.clone(), seed),
@@ -217,8 +218,7 @@ impl Soak {
     }
 
     fn start(&mut self, attempt: Attempt) {
-        self.watch
-            .started(&attempt, &self.session, &self.sinks);
+        self.watch.started(&attempt);
         let id = attempt.id();
         let ending = match self.rng.below(if self.plan.is_calm() { 1 } else { 60 }) {
             1 => Ending::LostBefore,
@@ -235,7 +235,11 @@ impl Soak {
 
     fn abort(&mut self, id: AttemptId) {
         // A calm run loses nothing.
-        let dice = if self.plan.is_calm() { 4 } else { self.rng.below(5) };
+        let dice = if self.plan.is_calm() {
+            4
+        } else {
+            self.rng.below(5)
+        };
         let share = self.rng.below(1_001);
         let Some(flight) = self.flights.get_mut(&id) else {
             panic!("an exchange is ended that is not under way");
@@ -256,7 +260,8 @@ impl Soak {
         assert!(len > 0 && offset <= total, "a fill for nothing");
         self.watch.filled(transfer, up_to);
         // Whether the end is seen with the last byte or only behind it is up to the source.
-        let end = up_to < offset.saturating_add(len) || (up_to == total && one_in(2, &mut self.rng));
+        let end =
+            up_to < offset.saturating_add(len) || (up_to == total && one_in(2, &mut self.rng));
         let after = self.delay();
         if one_in(3, &mut self.rng) && up_to > offset {
             let middle = offset + self.rng.below(up_to - offset);
@@ -325,7 +330,6 @@ impl Soak {
             Event::Release(transfer) => {
                 let sink = self.sinks.get_mut(&transfer);
                 if let Some(up_to) = sink.and_then(Sink::release) {
-                    self.watch.released(transfer, up_to);
                     self.input(Input::Released { transfer, up_to });
                 }
             }
@@ -366,7 +370,9 @@ impl Soak {
         let Flight { attempt, ending } = flight;
         let id = attempt.id();
         if let Ending::LostBefore = ending {
-            self.world.story.push(format!("{id} is lost before it began"));
+            self.world
+                .story
+                .push(format!("{id} is lost before it began"));
             return id.aborted();
         }
         if let Ending::Cut(share) | Ending::LostAfter(share) = ending {
