@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::size::Size;
 use crate::span::Span;
 
-const EXIT_CODES: &str = "\
+const AFTER_HELP: &str = "\
 Exit codes:
   0    done
   1    a transfer failed
@@ -19,13 +19,13 @@ Exit codes:
   5    gave up after retries
   130  interrupted
 
-Credentials, region and endpoint come from the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY,
-AWS_SESSION_TOKEN, AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL_S3, AWS_CA_BUNDLE) and from AWS's shared
-files. Data goes to stdout and everything else to stderr.";
+Credentials, region and endpoint come from the environment and from AWS's shared files: \
+AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_PROFILE, AWS_REGION, \
+AWS_ENDPOINT_URL_S3, AWS_CA_BUNDLE. Data goes to stdout, and everything else to stderr.";
 
 /// Copies files to and from S3, whole or not at all.
 #[derive(Debug, Parser)]
-#[command(name = "sans3", version, after_long_help = EXIT_CODES, propagate_version = true)]
+#[command(name = "sans3", version, after_long_help = AFTER_HELP, propagate_version = true)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) connection: ConnectionArgs,
@@ -124,7 +124,7 @@ pub(crate) struct OutputArgs {
 #[command(next_help_heading = "Transfer")]
 pub(crate) struct TransferArgs {
     /// Bytes a part or range; an upload of at most that many goes by one request [default: 8MiB, or
-    /// as much as 10,000 parts need]
+    /// more where parts would be too many]
     #[arg(long, value_name = "SIZE")]
     pub(crate) part_size: Option<Size>,
     /// Most requests at once [default: 16]

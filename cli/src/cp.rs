@@ -265,7 +265,10 @@ impl Job<'_> {
         Ok(self.client.download_to_writer(download, file))
     }
 
+    /// Refuses what can't work, and tells what will be slower than it was asked to be.
     fn tell_bounds(&self, passage: Passage) -> Result<(), Failure> {
+        let wanted = self.wishes.part_size.map(NonZeroU64::get);
+        bounds::check(&self.session, passage, wanted)?;
         bounds::tell(self.output, &self.session, passage, self.wishes.piece())
     }
 

@@ -61,9 +61,10 @@ pub(crate) async fn run(
         || Event::new("server").text("endpoint_url", &url),
     )?;
     let scratch = Scratch::new().map_err(|(path, error)| Failure::io("making", &path, &error))?;
-    let file = original(args, seed, &scratch, output).await?;
+    let file = unless(interrupt, original(args, seed, &scratch, output)).await?;
     let act = Act {
         args,
+        seed,
         stage: &stage,
         output,
     };
@@ -72,7 +73,19 @@ pub(crate) async fn run(
     if args.faults {
         faults::print(&report, seed, args, output)?;
     }
-    act.verdict(&file, &scratch.path("copy"), output).await
+    let copy = scratch.path("copy");
+    unless(interrupt, act.verdict(&file, &copy)).await
+}
+
+/// Does what has nothing to clean up, unless Ctrl-C comes first.
+async fn unless<T>(
+    interrupt: &mut Interrupt,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    tokio::select! {
+        result = work => result,
+        () = interrupt.wait() => Err(Failure::interrupted()),
+    }
 }
 
 /// A server with a bucket, and somebody who may use it.
@@ -163,6 +176,7 @@ async fn original(
 /// The transfers, one after the other.
 struct Act<'a> {
     args: &'a DemoArgs,
+    seed: u64,
     stage: &'a Stage,
     output: &'a Output,
 }
@@ -191,8 +205,11 @@ impl Act<'_> {
         let wrong = |error: SpecError| Failure::usage(error.to_string());
         let session = self.session()?;
         let memory = session.memory;
-        let client = Client::new(ClientConfig::new(session))
-            .map_err(|error| Failure::configuration(error.to_string()))?;
+        // The waits before retries follow from the seed as well.
+        let mut config = ClientConfig::new(session);
+        config.seed = self.seed;
+        let client =
+            Client::new(config).map_err(|error| Failure::configuration(error.to_string()))?;
         let bucket = BucketName::new(BUCKET).map_err(wrong)?;
         let key = ObjectKey::new("file").map_err(wrong)?;
         let (upload_part, range) = self.piece_sizes();
@@ -289,7 +306,7 @@ impl Act<'_> {
     }
 
     /// The point of it all: the bytes are the same.
-    async fn verdict(&self, file: &Path, copy: &Path, output: &Output) -> Result<(), Failure> {
+    async fn verdict(&self, file: &Path, copy: &Path) -> Result<(), Failure> {
         let compared = files::compare(file.to_owned(), copy.to_owned()).await;
         let compared = compared.map_err(|error| Failure::io("comparing with", copy, &error))?;
         let Sha256Text(sha256) = compared.map_err(|at| {
@@ -299,7 +316,7 @@ impl Act<'_> {
             )
             .with_advice("this is a bug in sans3, please report it")
         })?;
-        output.data(
+        self.output.data(
             || format!("{:10} byte for byte; SHA-256 {sha256}", "identical"),
             || {
                 Event::new("identical")

@@ -34,6 +34,10 @@ fn usage_is_2_and_sends_nothing() {
             "--memory",
         ),
         (
+            vec!["cp", "-", "s3://bucket/x", "--memory", "4MiB"],
+            "at least 10 MiB",
+        ),
+        (
             vec!["cp", "-", "s3://bucket/x", "--metadata", "novalue"],
             "NAME=VALUE",
         ),
