@@ -2,9 +2,9 @@
 
 mod faults;
 mod files;
+mod report;
 mod serve;
 
-use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,26 +13,26 @@ use std::time::Duration;
 use sans3_core::endpoint::{BucketName, Endpoint, ObjectKey, Region};
 use sans3_core::error::SpecError;
 use sans3_core::rng::Rng;
-use sans3_core::session::{CredentialSource, Notice, SessionConfig};
+use sans3_core::session::{CredentialSource, SessionConfig};
 use sans3_core::sign::Credentials;
-use sans3_core::transfer::{Download, Downloaded, Length, Upload, Uploaded, Verified};
+use sans3_core::transfer::{Download, Length, Upload};
 use sans3_platform::Secret;
-use sans3_testkit::faults::{Injected, Schedule, Seeded};
+use sans3_testkit::faults::{Schedule, Seeded};
 use sans3_testkit::model::{Access, ModelConfig};
-use sans3_testkit::server::{Config as ServerConfig, Server, Stats};
+use sans3_testkit::server::{Config as ServerConfig, Server};
 use sans3_tokio::{Client, ClientConfig, Error, Replace, Running};
 
 use self::files::{Scratch, Sha256Text};
+use self::report::Report;
 use crate::args::DemoArgs;
 use crate::bounds::DEFAULT_PART_SIZE;
 use crate::config::bound;
-use crate::cp::{part_size, proof, proof_text, source_metadata};
+use crate::cp::{part_size, source_metadata};
 use crate::exit::{Failure, Kind, Site};
-use crate::output::{Event, Output, plain};
+use crate::output::{Event, Output};
 use crate::progress::{Finished, follow};
 use crate::signals::Interrupt;
 use crate::size::Size;
-use crate::span;
 
 /// The size of the file that is made.
 const FILE_SIZE: u64 = 256 << 20;
@@ -181,20 +181,6 @@ struct Act<'a> {
     output: &'a Output,
 }
 
-/// What happened.
-struct Report {
-    up: Finished<()>,
-    uploaded: Uploaded,
-    upload_part: u64,
-    down: Finished<()>,
-    downloaded: Downloaded,
-    range: u64,
-    memory: u64,
-    stats: Stats,
-    injected: Vec<Injected>,
-    notices: Vec<Notice>,
-}
-
 impl Act<'_> {
     async fn play(
         &self,
@@ -325,132 +311,6 @@ impl Act<'_> {
             },
         )
     }
-}
-
-impl Report {
-    fn print(&self, output: &Output, with_faults: bool) -> Result<(), Failure> {
-        let Self {
-            uploaded,
-            downloaded,
-            ..
-        } = self;
-        let line = |name: &str, text: String, event: Event| {
-            output.data(|| format!("{name:10} {}", plain(&text)), || event)
-        };
-        let up = transfer_text(uploaded.size, &self.up, uploaded.verified);
-        let parts = match uploaded.parts {
-            0 => "one request".to_owned(),
-            parts => format!("{parts} parts of {}", Size(self.upload_part)),
-        };
-        let event = transfer_event("uploaded", uploaded.size, uploaded.parts, &self.up);
-        line(
-            "upload",
-            format!("{parts}, {up}"),
-            with_proof(event, uploaded.verified),
-        )?;
-        let down = transfer_text(downloaded.size, &self.down, downloaded.verified);
-        let ranges = format!("{} ranges of {}", downloaded.parts, Size(self.range));
-        let event = transfer_event("downloaded", downloaded.size, downloaded.parts, &self.down);
-        line(
-            "download",
-            format!("{ranges}, {down}"),
-            with_proof(event, downloaded.verified),
-        )?;
-        self.print_requests(output, with_faults)?;
-        self.print_memory(output)
-    }
-
-    fn print_requests(&self, output: &Output, with_faults: bool) -> Result<(), Failure> {
-        let mut by_operation: BTreeMap<&str, u64> = BTreeMap::new();
-        for ((operation, _), count) in &self.stats.requests {
-            *by_operation.entry(operation.name()).or_default() += count;
-        }
-        let list: Vec<String> = by_operation
-            .iter()
-            .map(|(name, count)| format!("{name} {count}"))
-            .collect();
-        let total = self.stats.total();
-        let retries = self.up.progress.retries + self.down.progress.retries;
-        let faults = match with_faults {
-            true => format!("{} of them made to fail, ", self.injected.len()),
-            false => String::new(),
-        };
-        output.data(
-            || {
-                let connections = self.stats.connections;
-                format!(
-                    "{:10} {total} ({faults}{retries} retries) over {connections} connections: {}",
-                    "requests",
-                    list.join(", ")
-                )
-            },
-            || {
-                let event = Event::new("requests")
-                    .number("total", total)
-                    .number("retries", retries.into())
-                    .number("faults", self.injected.len() as u64)
-                    .number("connections", self.stats.connections);
-                by_operation
-                    .iter()
-                    .fold(event, |event, (name, count)| event.number(name, *count))
-            },
-        )
-    }
-
-    fn print_memory(&self, output: &Output) -> Result<(), Failure> {
-        let payload = self.up.stats.peak_memory.max(self.down.stats.peak_memory);
-        let process = files::peak_rss();
-        output.data(
-            || {
-                let process = process.map_or_else(String::new, |bytes| {
-                    format!(
-                        "; whole process {} at its peak, with the server and its copy of the file",
-                        Size(bytes)
-                    )
-                });
-                let allowed = Size(self.memory);
-                format!(
-                    "{:10} {} of payload at most, of {allowed} allowed{process}",
-                    "memory",
-                    Size(payload)
-                )
-            },
-            || {
-                Event::new("memory")
-                    .number("peak_payload_bytes", payload)
-                    .number("allowed_bytes", self.memory)
-                    .maybe_number("peak_process_bytes", process)
-            },
-        )
-    }
-}
-
-fn transfer_text(size: u64, finished: &Finished<()>, verified: Verified) -> String {
-    let took = span::short(finished.elapsed);
-    let speed = match span::rate(size, finished.elapsed) {
-        Some(rate) => format!("{took}, {}/s", Size(rate)),
-        None => took,
-    };
-    format!("{speed}, {}", proof_text(verified))
-}
-
-fn transfer_event(name: &str, size: u64, parts: u32, finished: &Finished<()>) -> Event {
-    Event::new(name)
-        .number("size", size)
-        .number("parts", parts.into())
-        .number("requests", finished.progress.attempts.into())
-        .number("retries", finished.progress.retries.into())
-        .number(
-            "milliseconds",
-            u64::try_from(finished.elapsed.as_millis()).unwrap_or(u64::MAX),
-        )
-}
-
-fn with_proof(event: Event, verified: Verified) -> Event {
-    let (how, algorithm) = proof(verified);
-    event
-        .text("verified", how)
-        .maybe_text("checksum", algorithm)
 }
 
 /// 64 bits that differ from run to run: the standard library seeds its hash maps with them.
