@@ -9,7 +9,9 @@
 //!
 //! - [`drive`]: runs sessions of `sans3-core` against answers of any kind, in virtual time.
 //!
-//! But for the last, nothing here uses the code of the client under test: signatures, checksums and
+//! - [`soak`]: random transfers under random faults, from a seed.
+//!
+//! But for the last two, nothing here uses the code of the client under test: signatures, checksums and
 //! framing are written anew, so that a mistake has to be made twice to go unseen.
 
 pub mod drive;
@@ -19,3 +21,4 @@ pub mod model;
 pub mod s3s;
 pub mod script;
 pub mod server;
+pub mod soak;

@@ -78,6 +78,7 @@ impl Read {
             return Err(broken(Rule::ContentLength, expected, format!("{length}")));
         }
         self.check_version(head.etag.as_ref(), total)?;
+        self.check_prefix(total)?;
         let version = Version {
             etag: head.etag.clone(),
             total,
@@ -98,7 +99,15 @@ impl Read {
         })
     }
 
+    /// Compares what the head says with the version that is wanted: also with the tag that was
+    /// sent in `If-Match`, since several servers ignore that.
     fn check_version(&self, etag: Option<&ETag>, total: u64) -> Result<(), Failure> {
+        if let Some(wanted) = self.get.if_match.as_ref().filter(|&tag| etag != Some(tag)) {
+            return Err(Failure::Changed {
+                expected: format!("ETag {wanted}"),
+                seen: etag.map_or_else(|| "no ETag".into(), |etag| format!("ETag {etag}")),
+            });
+        }
         let Some(pinned) = &self.pinned else {
             return Ok(());
         };
@@ -117,6 +126,17 @@ impl Read {
             expected: describe(pinned.etag.as_ref(), pinned.total),
             seen: describe(etag, total),
         })
+    }
+
+    /// An object that ends within what was delivered of it before is another version.
+    fn check_prefix(&self, total: u64) -> Result<(), Failure> {
+        match &self.skip {
+            Some(skip) if skip.len > total => Err(Failure::Changed {
+                expected: format!("at least the {} bytes that came before", skip.len),
+                seen: format!("{total} bytes"),
+            }),
+            _ => Ok(()),
+        }
     }
 }
 

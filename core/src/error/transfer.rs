@@ -15,6 +15,9 @@ pub struct TransferError {
     /// A multipart upload that could not be aborted, and that goes on costing storage until
     /// somebody aborts it.
     pub leftover: Option<UploadId>,
+    /// How often the answer to CreateMultipartUpload was lost: each time an empty upload may have
+    /// been left behind, whose id nobody knows. Listing the unfinished uploads finds it.
+    pub lost_creates: u32,
     /// How many requests the transfer had sent.
     pub attempts: u32,
 }
@@ -59,10 +62,11 @@ pub enum Cause {
         /// How it is known not to be ours.
         detail: String,
     },
-    /// The answer to CompleteMultipartUpload was lost, and whether it took effect can't be proved.
+    /// The answer to the request that writes the object was lost, and whether it took effect can't
+    /// be proved.
     Ambiguous {
-        /// The upload in question.
-        upload: UploadId,
+        /// The upload in question; `None` for one by a single PUT.
+        upload: Option<UploadId>,
     },
     /// The source could not be read, or changed.
     Source(SourceError),
@@ -93,6 +97,7 @@ impl TransferError {
         Self {
             cause: cause.into(),
             leftover: None,
+            lost_creates: 0,
             attempts: 0,
         }
     }
@@ -164,10 +169,16 @@ impl fmt::Display for Cause {
                     .as_ref()
                     .map_or(Ok(()), |etag| write!(f, " (its ETag is {etag})"))
             }
-            Self::Ambiguous { upload } => write!(
+            Self::Ambiguous {
+                upload: Some(upload),
+            } => write!(
                 f,
                 "the answer to CompleteMultipartUpload was lost and it can't be proved whether \
                  upload {upload} was completed; look at the object before you upload again"
+            ),
+            Self::Ambiguous { upload: None } => f.write_str(
+                "the answer to PutObject was lost and it can't be proved whether the object was \
+                 written; look at it before you upload again",
             ),
             Self::Source(error) => error.fmt(f),
             Self::Sink(error) => error.fmt(f),

@@ -102,6 +102,12 @@ impl SessionConfig {
         self.concurrency.get().min(by_memory)
     }
 
+    /// What the buffers of exchanges leave of the memory.
+    pub(crate) fn payload_memory(&self) -> u64 {
+        let buffers = u64::from(self.slots()).saturating_mul(self.exchange_memory);
+        self.memory.saturating_sub(buffers)
+    }
+
     /// The most bytes that an in-order download may hold: four times what is in flight, so that
     /// one slow range does not stop the others, within three quarters of the memory, so that an
     /// upload which is fed by it still finds room.

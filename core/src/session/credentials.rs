@@ -32,6 +32,8 @@ enum Request {
     Due,
     /// The driver was asked.
     Asked,
+    /// The driver has none. What was under way has failed; the next transfer asks again.
+    Declined,
 }
 
 impl CredentialState {
@@ -97,8 +99,16 @@ impl CredentialState {
         self.request = Request::No;
     }
 
-    /// The driver has none: it is asked again for the next request.
+    /// The driver has none. It is not asked again before there is a transfer that has use for them:
+    /// those that wind down need none.
     pub(crate) const fn decline(&mut self) {
-        self.request = Request::Due;
+        self.request = Request::Declined;
+    }
+
+    /// There is a new transfer.
+    pub(crate) const fn revive(&mut self) {
+        if matches!(self.request, Request::Declined) {
+            self.request = Request::Due;
+        }
     }
 }

@@ -50,32 +50,37 @@ pub(crate) struct Shared {
     pub(crate) memory: MemoryAccount,
 }
 
-/// How much payload may be held.
+/// How much payload may be held, and is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct MemoryAccount {
-    free: u64,
+    limit: u64,
+    used: u64,
 }
 
 impl MemoryAccount {
     /// Takes `bytes`, or nothing.
     pub(crate) const fn try_reserve(&mut self, bytes: u64) -> bool {
-        if self.free < bytes {
-            return false;
+        let granted = bytes <= self.free();
+        if granted {
+            self.used += bytes;
         }
-        self.free -= bytes;
-        true
+        granted
     }
 
     /// Takes up to `bytes`, and returns how many.
     pub(crate) fn reserve_up_to(&mut self, bytes: u64) -> u64 {
-        let granted = bytes.min(self.free);
-        self.free -= granted;
+        let granted = bytes.min(self.free());
+        self.used += granted;
         granted
     }
 
     /// Gives back what was taken.
     pub(crate) const fn release(&mut self, bytes: u64) {
-        self.free = self.free.saturating_add(bytes);
+        self.used = self.used.saturating_sub(bytes);
+    }
+
+    const fn free(&self) -> u64 {
+        self.limit.saturating_sub(self.used)
     }
 }
 
@@ -149,7 +154,6 @@ impl Session {
     /// A session without transfers. All its randomness (jitter, tokens) follows from `seed`.
     pub fn new(config: SessionConfig, seed: u64) -> Self {
         let region = config.endpoint.region().clone();
-        let buffers = u64::from(config.slots()).saturating_mul(config.exchange_memory);
         Self {
             shared: Shared {
                 budget: RetryBudget::new(config.retry_budget),
@@ -158,7 +162,8 @@ impl Session {
                 credentials: CredentialState::new(&config.credentials, region),
                 notices: Notices::default(),
                 memory: MemoryAccount {
-                    free: config.memory.saturating_sub(buffers),
+                    limit: config.payload_memory(),
+                    used: 0,
                 },
                 config,
             },
@@ -173,6 +178,7 @@ impl Session {
 
     /// Adds a transfer, also while others are under way.
     pub fn insert<T: Transfer>(&mut self, transfer: T, now: Instant) -> Handle<T> {
+        self.shared.credentials.revive();
         let id = TransferId(self.next_transfer);
         self.next_transfer += 1;
         let entry = Entry {
@@ -302,7 +308,17 @@ impl Session {
             shared: &mut self.shared,
             slot_free,
         };
-        match entry.work.next(&mut cx) {
+        let mut next = entry.work.next(&mut cx);
+        // An attempt whose lease ran out is being ended already: the next one, then.
+        while let Next::Abort(serial) = next
+            && self
+                .in_flight
+                .get(&serial)
+                .is_none_or(|flight| flight.aborting)
+        {
+            next = entry.work.next(&mut cx);
+        }
+        match next {
             Next::Start(start) => Some(self.start(id, start, now)),
             Next::Fill { offset, len } => Some(Step::Fill {
                 transfer: id,
@@ -310,17 +326,9 @@ impl Session {
                 len,
             }),
             Next::Abort(serial) => {
-                let flight = self.in_flight.get_mut(&serial);
-                match flight.filter(|flight| !flight.aborting) {
-                    Some(flight) => {
-                        flight.aborting = true;
-                        Some(Step::Abort(flight.id))
-                    }
-                    None => {
-                        pause.add(None, Blocked::InFlight);
-                        None
-                    }
-                }
+                let flight = self.in_flight.get_mut(&serial)?;
+                flight.aborting = true;
+                Some(Step::Abort(flight.id))
             }
             Next::Wait { until, why } => {
                 pause.add(until, why);
@@ -494,16 +502,8 @@ impl Session {
     }
 
     fn set_concurrency(&mut self, concurrency: NonZeroU16) -> Accepted {
-        let buffers = |config: &SessionConfig| {
-            u64::from(config.slots()).saturating_mul(config.exchange_memory)
-        };
-        let before = buffers(&self.shared.config);
         self.shared.config.concurrency = concurrency;
-        let after = buffers(&self.shared.config);
-        self.shared.memory.release(before.saturating_sub(after));
-        self.shared
-            .memory
-            .reserve_up_to(after.saturating_sub(before));
+        self.shared.memory.limit = self.shared.config.payload_memory();
         Accepted::Counted
     }
 }

@@ -1,6 +1,7 @@
 use core::any::Any;
 
 use super::sealed::IntoWork;
+use super::flights::Flights;
 use super::tries::{Tries, Verdict};
 use super::{Counters, Cx, Next, Transfer, Work};
 use crate::attempt::{Ending, Outcome};
@@ -28,7 +29,7 @@ impl<O: Operation> IntoWork for Call<O> {
         Box::new(CallWork {
             operation: self.0,
             tries: None,
-            in_flight: None,
+            flights: Flights::new(),
             result: None,
         })
     }
@@ -37,7 +38,7 @@ impl<O: Operation> IntoWork for Call<O> {
 struct CallWork<O: Operation> {
     operation: O,
     tries: Option<Tries>,
-    in_flight: Option<u64>,
+    flights: Flights<()>,
     result: Option<Result<O::Output, TransferError>>,
 }
 
@@ -53,17 +54,12 @@ impl<O: Operation> CallWork<O> {
 
 impl<O: Operation> Work for CallWork<O> {
     fn next(&mut self, cx: &mut Cx<'_>) -> Next {
-        match (&self.result, self.in_flight) {
-            (None, Some(_)) => {
-                return Next::Wait {
-                    until: None,
-                    why: Blocked::InFlight,
-                };
-            }
-            // A call that was given up is ended at once, and its end is still waited for.
-            (Some(_), Some(serial)) => return Next::Abort(serial),
-            (Some(_), None) => return Next::Ended,
-            (None, None) => {}
+        // A call that was given up is ended at once, and its end is still waited for.
+        if self.result.is_some() {
+            return self.flights.wind_down(|()| true).unwrap_or(Next::Ended);
+        }
+        if !self.flights.is_empty() {
+            return Next::in_flight();
         }
         if let Some(wait) = cx.blocked() {
             return wait;
@@ -75,12 +71,12 @@ impl<O: Operation> Work for CallWork<O> {
                 why: Blocked::Backoff,
             };
         }
-        self.in_flight = Some(cx.serial);
+        self.flights.insert(cx.serial, ());
         Next::call(self.operation.clone(), tries.start())
     }
 
     fn on_outcome(&mut self, outcome: Outcome, cx: &mut Cx<'_>) {
-        self.in_flight = None;
+        self.flights.remove(outcome.id().serial);
         let (None, Some(tries)) = (&self.result, &mut self.tries) else {
             return;
         };

@@ -1,7 +1,6 @@
 use std::collections::BTreeMap;
 
 use super::Next;
-use crate::session::Blocked;
 
 /// The attempts of one transfer that are under way, and what each is for.
 #[derive(Debug)]
@@ -51,9 +50,6 @@ impl<T> Flights<T> {
             flight.aborted = true;
             return Some(Next::Abort(*serial));
         }
-        (!self.0.is_empty()).then_some(Next::Wait {
-            until: None,
-            why: Blocked::InFlight,
-        })
+        (!self.0.is_empty()).then(Next::in_flight)
     }
 }

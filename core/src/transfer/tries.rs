@@ -153,15 +153,11 @@ impl Tries {
         } else {
             classify(error)
         };
+        if class == FailureClass::Permanent && error.code.is_none() {
+            return self.remedy_unnamed(error.status, outcome, cx);
+        }
         let cured = match class {
-            FailureClass::ClockSkew { definite } => {
-                let learnt = match (outcome.answered_at, outcome.date) {
-                    (Some(ours), Some(theirs)) => cx.shared.skew.learn(ours, theirs, definite),
-                    _ => false,
-                };
-                // Another attempt may have learnt it while this one was under way.
-                learnt || cx.shared.skew.is_newer_than(&outcome.skew)
-            }
+            FailureClass::ClockSkew { .. } => learn_time(class, outcome, cx),
             FailureClass::ExpiredCredentials => {
                 let credentials = &mut cx.shared.credentials;
                 let newer = outcome.generation < credentials.generation();
@@ -176,6 +172,28 @@ impl Tries {
         } else {
             FailureClass::Permanent
         }
+    }
+
+    /// A refusal without a code, as all are that answer a HEAD: what has a remedy where it is named
+    /// has it here too, if there is a sign of it.
+    fn remedy_unnamed(
+        &mut self,
+        status: u16,
+        outcome: &Outcome,
+        cx: &mut Cx<'_>,
+    ) -> FailureClass {
+        let credentials = &cx.shared.credentials;
+        let renewed = outcome.generation < credentials.generation();
+        let renewing = credentials.is_awaited() && !self.refreshed;
+        if matches!(status, 400 | 401 | 403) && (renewed || renewing) {
+            self.refreshed = true;
+            return FailureClass::ExpiredCredentials;
+        }
+        let class = FailureClass::ClockSkew { definite: false };
+        if status == 403 && learn_time(class, outcome, cx) {
+            return class;
+        }
+        FailureClass::Permanent
     }
 
     fn back_off(
@@ -207,6 +225,17 @@ impl Tries {
             },
         })
     }
+}
+
+/// Whether the clock was set right since the request was signed, by this answer or by another one
+/// that came while it was under way.
+fn learn_time(class: FailureClass, outcome: &Outcome, cx: &mut Cx<'_>) -> bool {
+    let definite = class == FailureClass::ClockSkew { definite: true };
+    let learnt = match (outcome.answered_at, outcome.date) {
+        (Some(ours), Some(theirs)) => cx.shared.skew.learn(ours, theirs, definite),
+        _ => false,
+    };
+    learnt || cx.shared.skew.is_newer_than(&outcome.skew)
 }
 
 /// Refusals that a body can meet although nothing is wrong with it: it was damaged on the way, or

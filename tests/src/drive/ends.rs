@@ -101,13 +101,27 @@ impl Sink {
         Ok(())
     }
 
+    /// Bytes that wait for others before them: what an adapter has to hold for an in-order consumer.
+    pub(crate) fn waiting(&self) -> u64 {
+        let mut front = self.front;
+        let mut waiting = 0;
+        for (start, end) in &self.pieces {
+            if *start == front {
+                front = *end;
+            } else {
+                waiting += end - start;
+            }
+        }
+        if self.in_order { waiting } else { 0 }
+    }
+
     fn refuse_taken(&self, at: u64) {
         let taken = self.in_order && at < self.front;
         assert!(!taken, "bytes that the consumer has taken came again");
     }
 
     /// What an in-order consumer takes now: the offset up to which nothing is missing.
-    pub(super) fn release(&mut self) -> Option<u64> {
+    pub(crate) fn release(&mut self) -> Option<u64> {
         while let Some(end) = self.pieces.remove(&self.front) {
             self.front = end;
         }

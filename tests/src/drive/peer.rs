@@ -153,19 +153,20 @@ where
         let number = self.count;
         self.count += 1;
         let model = &mut self.model;
-        let mut ask = || {
-            let mut asked = Request::new(request.method.clone(), request.target.clone());
-            asked.headers = request.headers.clone();
-            let response = model.handle(asked.body(request.body.clone()));
-            let head = (response.status.as_u16(), response.headers);
-            let body = response.body.into_segments();
-            Reply {
-                head: Ok(head),
-                body,
-                pace: Duration::ZERO,
-                end: Ok(()),
-            }
-        };
+        let mut ask = || ask(model, &request);
         (self.hook)(number, &request, &mut ask)
+    }
+}
+
+/// What `model` answers to a request.
+pub(crate) fn ask(model: &mut Model, request: &Sent) -> Reply {
+    let mut asked = Request::new(request.method.clone(), request.target.clone());
+    asked.headers = request.headers.clone();
+    let response = model.handle(asked.body(request.body.clone()));
+    Reply {
+        head: Ok((response.status.as_u16(), response.headers)),
+        body: response.body.into_segments(),
+        pace: Duration::ZERO,
+        end: Ok(()),
     }
 }

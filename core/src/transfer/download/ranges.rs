@@ -29,9 +29,8 @@ pub(super) struct Ranges {
     /// The bytes that came before any gap, with every candidate's checksum, as far as the first
     /// range reaches: what a stream that takes over must begin with.
     prefix: (u64, Vec<Checksum>),
-    /// All bytes below were taken by the consumer.
-    released: u64,
     pieces: u32,
+    finished: u32,
 }
 
 /// A range that is fetched as one, or what is left of it.
@@ -60,6 +59,8 @@ impl Ranges {
         let mut ranges = Self::empty();
         if let Some(range) = report.range {
             ranges.uncut = range.end();
+            ranges.pieces = 1;
+            ranges.finished = 1;
             ranges.record(range, &report.checksums, known)?;
         }
         Ok(ranges)
@@ -73,8 +74,8 @@ impl Ranges {
             early: Vec::new(),
             held: None,
             prefix: (0, CANDIDATES.map(Checksum::empty).to_vec()),
-            released: 0,
             pieces: 0,
+            finished: 0,
         }
     }
 
@@ -83,7 +84,7 @@ impl Ranges {
             self.cut(total, known, cx);
         }
         let front = self.front();
-        let horizon = self.released.saturating_add(known.window);
+        let horizon = known.released.saturating_add(known.window);
         let mut wake: Option<Instant> = None;
         let mut why = Blocked::InFlight;
         let mut chosen = None;
@@ -155,14 +156,7 @@ impl Ranges {
                     seen: error.to_string(),
                 })
             }
-            Ending::Lost if known.spec.order == Order::InOrder => {
-                // It may have delivered bytes that nobody can take back or check.
-                Event::Fail(Cause::Transport {
-                    operation: OperationKind::GetObject,
-                    kind: TransportErrorKind::Aborted,
-                    detail: "the adapter lost the exchange".into(),
-                })
-            }
+            Ending::Lost if known.spec.order == Order::InOrder => Event::Fail(lost()),
             _ => self.retry(piece, &outcome, cx),
         }
     }
@@ -181,10 +175,6 @@ impl Ranges {
         }
     }
 
-    pub(super) fn on_released(&mut self, up_to: u64) {
-        self.released = self.released.max(up_to);
-    }
-
     /// Whether all bytes have come.
     pub(super) fn is_complete(&self, known: &Known) -> bool {
         known
@@ -201,8 +191,14 @@ impl Ranges {
         &self.done
     }
 
+    /// How many ranges were cut so far.
     pub(super) const fn pieces(&self) -> u32 {
         self.pieces
+    }
+
+    /// How many of them have come.
+    pub(super) const fn finished(&self) -> u32 {
+        self.finished
     }
 
     /// Bytes that have come.
@@ -227,9 +223,14 @@ impl Ranges {
     }
 
     /// A range that a stream is about to replace has ended. What it delivered still counts.
-    pub(super) fn on_replaced(&mut self, outcome: &Outcome, known: &Known) -> Event {
-        let Ending::Read { report, .. } = &outcome.ending else {
-            return Event::Nothing;
+    pub(super) fn on_replaced(&mut self, outcome: Outcome, known: &Known) -> Event {
+        let report = match outcome.ending {
+            Ending::Read { report, .. } => report,
+            Ending::Lost if known.spec.order == Order::InOrder => return Event::Fail(lost()),
+            Ending::Failed(failure @ Failure::Sink(_)) => {
+                return Event::Fail(failure.into_cause(OperationKind::GetObject));
+            }
+            _ => return Event::Nothing,
         };
         let Some(range) = report.range else {
             return Event::Nothing;
@@ -278,6 +279,7 @@ impl Ranges {
     ) -> Event {
         if complete {
             piece.tries.succeed(cx);
+            self.finished = self.finished.saturating_add(1);
             return Event::Nothing;
         }
         // Only what is missing is asked for again.
@@ -295,7 +297,10 @@ impl Ranges {
                 cx,
             ),
             // All bytes are there; what came after them is the server's mistake.
-            None => Event::Nothing,
+            None => {
+                self.finished = self.finished.saturating_add(1);
+                Event::Nothing
+            }
         }
     }
 
@@ -334,6 +339,16 @@ impl Ranges {
         self.done
             .insert(range, checksum, combine)
             .map_err(|_| Unreachable("a range of the object came twice").into())
+    }
+}
+
+/// The error of an in-order download that lost an exchange: it may have delivered bytes that nobody
+/// can take back or check.
+pub(super) fn lost() -> Cause {
+    Cause::Transport {
+        operation: OperationKind::GetObject,
+        kind: TransportErrorKind::Aborted,
+        detail: "the adapter lost the exchange".into(),
     }
 }
 

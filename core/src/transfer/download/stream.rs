@@ -1,9 +1,9 @@
 use super::Order;
-use super::ranges::inconsistent;
+use super::ranges::{inconsistent, lost};
 use super::work::{Event, Known};
 use crate::attempt::{Ending, Failure, Outcome, Read, ReadReport, Skip};
 use crate::checksum::{Algorithm, Checksum};
-use crate::error::{Cause, Rule, TransportErrorKind};
+use crate::error::{Cause, Rule};
 use crate::etag::ETag;
 use crate::operation::OperationKind;
 use crate::session::Blocked;
@@ -112,11 +112,7 @@ impl Stream {
             Ending::Failed(Failure::Changed { .. }) if self.skip.is_some() => {
                 Event::Fail(inconsistent())
             }
-            Ending::Lost if known.spec.order == Order::InOrder => Event::Fail(Cause::Transport {
-                operation: OperationKind::GetObject,
-                kind: TransportErrorKind::Aborted,
-                detail: "the adapter lost the exchange".into(),
-            }),
+            Ending::Lost if known.spec.order == Order::InOrder => Event::Fail(lost()),
             _ => self.retry(&outcome, cx),
         }
     }

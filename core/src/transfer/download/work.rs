@@ -44,6 +44,8 @@ pub(super) struct Known {
     pub(super) part_size: u64,
     /// How far beyond what the consumer took ranges may reach.
     pub(super) window: u64,
+    /// All bytes below were taken by the consumer.
+    pub(super) released: u64,
     /// The version that all answers must be of.
     pub(super) version: Option<Pinned>,
     /// The whole object's checksum.
@@ -135,16 +137,24 @@ impl Known {
 
     /// Takes what an answer says of its version; an error where it is not the known one.
     pub(super) fn adopt(&mut self, version: &Version) -> Result<(), Cause> {
+        let describe = |etag: Option<&ETag>, total: u64| {
+            let etag = etag.map_or("no ETag", ETag::as_str);
+            format!("{etag}, {total} bytes")
+        };
+        // Several servers ignore If-Match.
+        let wanted = self.spec.if_match.as_ref();
+        if let Some(wanted) = wanted.filter(|&wanted| version.etag.as_ref() != Some(wanted)) {
+            return Err(Cause::ObjectChanged {
+                expected: wanted.to_string(),
+                seen: describe(version.etag.as_ref(), version.total),
+            });
+        }
         if self.version.is_none() {
             self.replace(version);
         }
         if self.is_of(version) {
             return Ok(());
         }
-        let describe = |etag: Option<&ETag>, total: u64| {
-            let etag = etag.map_or("no ETag", ETag::as_str);
-            format!("{etag}, {total} bytes")
-        };
         let known = self.version.as_ref();
         Err(Cause::ObjectChanged {
             expected: known.map_or_else(String::new, |v| describe(v.etag.as_ref(), v.total)),
@@ -181,6 +191,7 @@ impl DownloadWork {
                 spec,
                 part_size,
                 window: 0,
+                released: 0,
                 version: None,
                 declared: None,
                 settled: false,
@@ -215,13 +226,10 @@ impl DownloadWork {
         });
     }
 
-    fn end(&mut self, result: Result<Verified, Cause>, cx: &mut Cx<'_>) {
+    fn end(&mut self, result: Result<Verified, Cause>) {
         if self.result.is_some() {
             return;
         }
-        cx.shared
-            .memory
-            .release(core::mem::take(&mut self.known.window));
         let version = self.known.version.clone();
         self.result = Some(match result {
             Ok(verified) => Ok(Downloaded {
@@ -238,17 +246,23 @@ impl DownloadWork {
     fn react(&mut self, event: Event, attempt: AttemptId, cx: &mut Cx<'_>) {
         match event {
             Event::Nothing => {}
-            Event::Fail(cause) => self.end(Err(cause), cx),
-            Event::Finished(verified) => self.end(Ok(verified), cx),
+            Event::Fail(cause) => self.end(Err(cause)),
+            Event::Finished(verified) => self.end(Ok(verified)),
             Event::Stream => self.to_stream = true,
             Event::Resume(report) => match Ranges::resume(&report, &self.known) {
                 Ok(ranges) => self.mode = Some(Mode::Ranges(ranges)),
-                Err(cause) => self.end(Err(cause), cx),
+                Err(cause) => self.end(Err(cause)),
             },
         }
         if let Some(Mode::Ranges(ranges)) = &self.mode {
             self.to_stream |= ranges.must_stream(&self.known);
-            if !self.to_stream && ranges.is_complete(&self.known) {
+            // An object that a HEAD found empty may have been replaced before its first range was
+            // read: what that one brings decides.
+            let reading = || {
+                let mut tasks = self.flights.tasks();
+                tasks.any(|task| matches!(task, Task::Piece(_)))
+            };
+            if !self.to_stream && ranges.is_complete(&self.known) && !reading() {
                 self.prove(attempt, cx);
             }
         }
@@ -265,7 +279,7 @@ impl DownloadWork {
             .declared
             .filter(|sum| sum.algorithm.is_combinable());
         let Some(expected) = expected else {
-            return self.end(Ok(Verified::Length), cx);
+            return self.end(Ok(Verified::Length));
         };
         let empty = Checksum::empty(expected.algorithm);
         let seen = if self.known.is_empty() {
@@ -275,15 +289,15 @@ impl DownloadWork {
         };
         match seen {
             Some(seen) if seen == expected => {
-                self.end(Ok(Verified::FullObject(expected.algorithm)), cx);
+                self.end(Ok(Verified::FullObject(expected.algorithm)));
             }
             Some(seen) if self.known.spec.order == Order::Random && !self.known.is_empty() => {
                 cx.note_reread(attempt, Cause::ChecksumMismatch { expected, seen });
                 let recheck = Recheck::new(expected, seen, ranges.segments(), cx);
                 self.mode = Some(Mode::Recheck(recheck));
             }
-            Some(seen) => self.end(Err(Cause::ChecksumMismatch { expected, seen }), cx),
-            None => self.end(Err(Unreachable("a range without its checksum").into()), cx),
+            Some(seen) => self.end(Err(Cause::ChecksumMismatch { expected, seen })),
+            None => self.end(Err(Unreachable("a range without its checksum").into())),
         }
     }
 
@@ -302,7 +316,7 @@ impl DownloadWork {
         let delivered = self.known.spec.order == Order::InOrder && ranges.bytes() > 0;
         let prefix = if delivered { ranges.prefix() } else { None };
         if delivered && prefix.is_none() {
-            self.end(Err(inconsistent()), cx);
+            self.end(Err(inconsistent()));
             return Some(Next::Ended);
         }
         self.mode = Some(Mode::Stream(Stream::only(prefix, cx)));
@@ -341,7 +355,11 @@ impl Work for DownloadWork {
             return wait;
         }
         if self.result.is_some() {
-            return self.flights.wind_down(|_| true).unwrap_or(Next::Ended);
+            return self.flights.wind_down(|_| true).unwrap_or_else(|| {
+                let window = core::mem::take(&mut self.known.window);
+                cx.shared.memory.release(window);
+                Next::Ended
+            });
         }
         if let Some(wait) = cx.blocked() {
             return wait;
@@ -383,7 +401,7 @@ impl Work for DownloadWork {
         let event = match (task, &mut self.mode) {
             (Task::Head, _) => self.on_probe(&outcome, cx),
             (Task::Piece(_), Some(Mode::Ranges(ranges))) if self.to_stream => {
-                ranges.on_replaced(&outcome, &self.known)
+                ranges.on_replaced(outcome, &self.known)
             }
             (Task::Piece(piece), Some(Mode::Ranges(ranges))) => {
                 ranges.on_outcome(piece, outcome, &mut self.known, cx)
@@ -400,30 +418,29 @@ impl Work for DownloadWork {
     }
 
     fn on_released(&mut self, up_to: u64) {
-        if let Some(Mode::Ranges(ranges)) = &mut self.mode {
-            ranges.on_released(up_to);
-        }
+        self.known.released = self.known.released.max(up_to);
     }
 
-    fn fail(&mut self, cause: Cause, cx: &mut Cx<'_>) {
-        self.end(Err(cause), cx);
+    fn fail(&mut self, cause: Cause, _cx: &mut Cx<'_>) {
+        self.end(Err(cause));
     }
 
     fn counters(&self) -> Counters {
         let (bytes, parts) = match &self.mode {
-            Some(Mode::Ranges(ranges)) => (ranges.bytes(), ranges.pieces()),
+            Some(Mode::Ranges(ranges)) => (ranges.bytes(), ranges.finished()),
             Some(Mode::Stream(stream)) => (stream.bytes(), 1),
             Some(Mode::Recheck(_)) => (self.total().unwrap_or(0), self.parts),
             None => (0, 0),
         };
         let parts_total = self
             .total()
-            .map(|total| total.div_ceil(self.known.part_size).max(1));
+            .map(|total| total.div_ceil(self.known.part_size).max(1))
+            .and_then(|parts| u32::try_from(parts).ok());
         Counters {
             bytes,
             total: self.total(),
-            parts,
-            parts_total: parts_total.and_then(|parts| u32::try_from(parts).ok()),
+            parts: parts.min(parts_total.unwrap_or(parts)),
+            parts_total,
         }
     }
 

@@ -1,8 +1,7 @@
 use super::identity::{Identity, Likeness};
 use super::put::is_precondition;
 use crate::attempt::{Ending, Outcome};
-use crate::checksum::Checksum;
-use crate::error::{Cause, S3Error, Unreachable};
+use crate::error::{Cause, Rule, S3Error, Unreachable, Violation};
 use crate::etag::ETag;
 use crate::operation::{
     CompleteMultipartUpload, CompleteMultipartUploadOutput, HeadObject, HeadObjectOutput,
@@ -17,7 +16,7 @@ use crate::transfer::{Cx, Next, Verified};
 #[derive(Debug)]
 pub(super) struct Complete {
     tries: Tries,
-    full: Option<Checksum>,
+    operation: CompleteMultipartUpload,
 }
 
 /// What came of a Complete.
@@ -41,25 +40,21 @@ pub(super) enum Completed {
 }
 
 impl Complete {
-    pub(super) fn new(full: Option<Checksum>, cx: &Cx<'_>) -> Self {
+    pub(super) fn new(operation: CompleteMultipartUpload, cx: &Cx<'_>) -> Self {
         Self {
             tries: cx.tries(OperationKind::CompleteMultipartUpload),
-            full,
+            operation,
         }
     }
 
-    pub(super) fn next(
-        &mut self,
-        operation: CompleteMultipartUpload,
-        cx: &Cx<'_>,
-    ) -> Result<Next, Next> {
+    pub(super) fn next(&mut self, cx: &Cx<'_>) -> Result<Next, Next> {
         if self.tries.ready_at() > cx.now {
             return Err(Next::Wait {
                 until: Some(self.tries.ready_at()),
                 why: Blocked::Backoff,
             });
         }
-        Ok(Next::call(operation, self.tries.start()))
+        Ok(Next::call(self.operation.clone(), self.tries.start()))
     }
 
     pub(super) fn on_outcome(&mut self, outcome: &Outcome, cx: &mut Cx<'_>) -> Completed {
@@ -98,24 +93,24 @@ impl Complete {
 
     fn check(&self, output: CompleteMultipartUploadOutput) -> Completed {
         let etag = output.etag;
-        let Some(full) = self.full else {
+        let Some(full) = self.operation.checksum else {
             return Completed::Yes {
                 etag,
                 verified: None,
             };
         };
-        let seen = output
-            .declared
-            .full_object
-            .iter()
-            .find(|sum| sum.algorithm == full.algorithm);
-        match seen {
+        let mut seen = output.declared.full_object.iter();
+        match seen.find(|sum| sum.algorithm == full.algorithm) {
             Some(seen) if *seen == full => {
                 let verified = Some(Verified::FullObject(full.algorithm));
                 Completed::Yes { etag, verified }
             }
-            // The server made something else; whether it is there is seen by looking.
-            Some(_) | None => Completed::Yes {
+            // The server made something else, or says so: only the object can tell.
+            Some(seen) => Completed::Unclear {
+                cause: Violation::new(Rule::Checksum, full.to_string(), seen.to_string()).into(),
+                gone: true,
+            },
+            None => Completed::Yes {
                 etag,
                 verified: None,
             },
@@ -149,10 +144,9 @@ pub(super) enum Seen {
         etag: Option<ETag>,
         verified: Verified,
     },
-    /// The write did not take effect; the upload, if it was one, may still be there.
-    NotWritten(Cause),
-    /// Nothing is left to discard.
-    Fail(Cause),
+    /// What is there, if anything, is not what was uploaded; the upload, if it was one, may still
+    /// be there.
+    NotOurs(Cause),
     /// Neither provable.
     Ambiguous,
 }
@@ -191,7 +185,7 @@ impl Look {
             self.tries.succeed(cx);
             return match HeadObject::from_answer(answer.clone()) {
                 Some(head) => self.judge(&head, identity),
-                None => Seen::Fail(Unreachable("an answer to another operation").into()),
+                None => Seen::NotOurs(Unreachable("an answer to another operation").into()),
             };
         }
         // What was just written may take a moment to be seen.
@@ -221,18 +215,18 @@ impl Look {
                 }
             }
             (Reason::Confirm { .. }, Likeness::Other(detail)) => {
-                Seen::Fail(Cause::Conflict { found, detail })
+                Seen::NotOurs(Cause::Conflict { found, detail })
             }
             (Reason::Reconcile { .. }, Likeness::Possible) => Seen::Ambiguous,
             // A 412 is the honest answer: what stands there is somebody else's.
             (Reason::Reconcile { cause, .. }, Likeness::Other(_)) if is_precondition(cause) => {
-                Seen::NotWritten(cause.clone())
+                Seen::NotOurs(cause.clone())
             }
             (Reason::Reconcile { gone: true, .. }, Likeness::Other(detail)) => {
-                Seen::Fail(Cause::Conflict { found, detail })
+                Seen::NotOurs(Cause::Conflict { found, detail })
             }
             (Reason::Reconcile { cause, .. }, Likeness::Other(_)) => {
-                Seen::NotWritten(cause.clone())
+                Seen::NotOurs(cause.clone())
             }
         }
     }
@@ -240,7 +234,7 @@ impl Look {
     /// The object can't be looked at.
     fn without_head(&self, cause: Cause, absent: bool) -> Seen {
         match &self.reason {
-            Reason::Confirm { .. } if absent => Seen::Fail(Cause::Conflict {
+            Reason::Confirm { .. } if absent => Seen::NotOurs(Cause::Conflict {
                 found: None,
                 detail: "the server said that it is stored, and now it is not there".into(),
             }),
@@ -249,8 +243,8 @@ impl Look {
                 etag: etag.clone(),
                 verified: Verified::Acknowledged,
             },
-            Reason::Confirm { .. } => Seen::Fail(cause),
-            Reason::Reconcile { cause, .. } if absent => Seen::NotWritten(cause.clone()),
+            Reason::Confirm { .. } => Seen::NotOurs(cause),
+            Reason::Reconcile { cause, .. } if absent => Seen::NotOurs(cause.clone()),
             Reason::Reconcile { .. } => Seen::Ambiguous,
         }
     }

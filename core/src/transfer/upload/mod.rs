@@ -19,7 +19,7 @@ use super::{Transfer, Work};
 use crate::checksum::Algorithm;
 use crate::endpoint::{BucketName, ObjectKey};
 use crate::etag::ETag;
-use crate::operation::PutOptions;
+use crate::operation::{PutOptions, UploadId};
 
 /// An upload of one object.
 #[derive(Clone, Debug)]
@@ -67,6 +67,9 @@ pub struct Uploaded {
     pub parts: u32,
     /// How the object was proved to have the source's bytes.
     pub verified: Verified,
+    /// The multipart upload, where the object turned out to be there although the answer to
+    /// CompleteMultipartUpload was lost, and the upload could not be aborted: it may be left.
+    pub leftover: Option<UploadId>,
     /// How often the answer to CreateMultipartUpload was lost: each time an empty upload may have
     /// been left behind, whose id nobody knows. Listing the unfinished uploads finds it.
     pub lost_creates: u32,

@@ -4,8 +4,10 @@ use crate::attempt::{Ending, Failure, Outcome, Payload};
 use crate::checksum::{Algorithm, Checksum, combine};
 use crate::error::{ApiMisuse, Cause, Rule, SpecError, Violation};
 use crate::etag::ETag;
-use crate::operation::{Operation, OperationKind, UploadPart, UploadPartOutput};
-use crate::part::{PartPlan, PartSchedule, PartSpec};
+use crate::operation::{
+    CompletedPart, Operation, OperationKind, UploadPart, UploadPartOutput,
+};
+use crate::part::{PartNumber, PartPlan, PartSchedule, PartSpec};
 use crate::session::Blocked;
 use crate::time::Instant;
 use crate::transfer::tries::{Tries, Verdict};
@@ -23,6 +25,8 @@ pub(super) struct Parts {
     next: u32,
     stored: BTreeMap<u32, Stored>,
     stored_bytes: u64,
+    /// The digests of parts that were stored before the upload began again.
+    digests: BTreeMap<u32, Checksum>,
     supply: Supply,
 }
 
@@ -79,16 +83,36 @@ impl Parts {
             next: 0,
             stored: BTreeMap::new(),
             stored_bytes: 0,
+            digests: BTreeMap::new(),
             supply: Supply::default(),
         }
     }
 
-    /// Nothing stored and nothing sent, with the same plan: for an upload that begins again.
+    /// Nothing stored and nothing sent, with the same plan: for an upload that begins again. Its
+    /// parts must have the bytes that they had.
     pub(super) fn restart(&mut self) {
         self.pending.clear();
         self.next = 0;
-        self.stored.clear();
+        for (index, part) in core::mem::take(&mut self.stored) {
+            if let Some(checksum) = part.checksum {
+                self.digests.insert(index, checksum);
+            }
+        }
         self.stored_bytes = 0;
+    }
+
+    /// What a Complete lists: all parts or none.
+    pub(super) fn completed(&self) -> Vec<CompletedPart> {
+        let entry = |(index, part): (&u32, &Stored)| {
+            Some(CompletedPart {
+                number: PartNumber::from_index(*index)?,
+                etag: part.etag.clone(),
+                // MD5 has no place in the list.
+                checksum: part.checksum.filter(|sum| sum.algorithm != Algorithm::Md5),
+            })
+        };
+        let all: Option<Vec<CompletedPart>> = self.stored.iter().map(entry).collect();
+        all.unwrap_or_default()
     }
 
     /// The size of the source, once it is known.
@@ -228,7 +252,7 @@ impl Parts {
             return Ok(PartTask {
                 index,
                 tries,
-                first: None,
+                first: self.digests.get(&index).copied(),
             });
         }
         let why = match (&self.plan, wake) {

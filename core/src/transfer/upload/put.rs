@@ -95,7 +95,12 @@ impl Put {
                 "another",
             ));
         };
-        let (Some(sent), Some(etag)) = (&self.checksum, &output.etag) else {
+        // Every server names the tag of what it stored. An answer without one may be an error that
+        // came with the wrong status.
+        let Some(etag) = &output.etag else {
+            return Err(Violation::new(Rule::ETag, "a usable ETag", "none"));
+        };
+        let Some(sent) = &self.checksum else {
             return Ok((output.etag, None));
         };
         let proved = check_echo(sent, &output.declared.full_object, etag, output.encrypted)?;

@@ -11,10 +11,10 @@ use crate::checksum::{Algorithm, Checksum};
 use crate::error::{Cause, SpecError, TransferError, Unreachable};
 use crate::etag::ETag;
 use crate::operation::{
-    AbortMultipartUpload, CompleteMultipartUpload, CompletedPart, CreateMultipartUpload,
+    AbortMultipartUpload, CompleteMultipartUpload, CreateMultipartUpload,
     HeadObject, Operation, OperationKind, PutObject, UploadId, UploadPart,
 };
-use crate::part::{PartNumber, PartPlan, PartSchedule};
+use crate::part::{PartPlan, PartSchedule};
 use crate::session::Blocked;
 use crate::transfer::flights::Flights;
 use crate::transfer::tries::{Tries, Verdict};
@@ -43,9 +43,22 @@ enum Phase {
     Parts,
     Complete(Complete),
     Look(Look),
-    /// Whatever is on the server goes; then the upload fails, or begins again.
-    Discard(Discard),
+    /// Whatever is on the server goes.
+    Discard(Discard, Then),
     Ended,
+}
+
+/// What follows when an upload is discarded.
+#[derive(Debug)]
+enum Then {
+    Fail,
+    /// It begins again, because of a conflicting write.
+    Again(Cause),
+    /// The object is there: this upload made it, or another one with the same bytes did.
+    Succeed {
+        etag: Option<ETag>,
+        verified: Verified,
+    },
 }
 
 pub(super) struct UploadWork {
@@ -59,6 +72,8 @@ pub(super) struct UploadWork {
     token: Option<String>,
     /// Why the upload is being wound down.
     cause: Option<Cause>,
+    /// There are no credentials any more: nothing can be done on the server.
+    helpless: bool,
     /// What the source's checksum was, where it went by one PUT.
     put: Option<(u64, Option<Checksum>)>,
     restarts: u32,
@@ -76,6 +91,7 @@ impl UploadWork {
             upload_id: None,
             token: None,
             cause: None,
+            helpless: false,
             put: None,
             restarts: 0,
             lost_creates: 0,
@@ -184,12 +200,12 @@ impl UploadWork {
                 Ok(Next::call(create, tries.start()))
             }
             Phase::Parts => return self.part(cx),
-            Phase::Complete(_) => self.complete(cx),
+            Phase::Complete(complete) => complete.next(cx),
             Phase::Look(look) => {
                 let head = HeadObject::new(self.spec.bucket.clone(), self.spec.key.clone());
                 look.next(head, cx)
             }
-            Phase::Discard(discard) => match &self.upload_id {
+            Phase::Discard(discard, _) => match &self.upload_id {
                 Some(id) => {
                     let (bucket, key) = (self.spec.bucket.clone(), self.spec.key.clone());
                     discard.next(AbortMultipartUpload::new(bucket, key, id.clone()), cx)
@@ -224,39 +240,25 @@ impl UploadWork {
         )
     }
 
-    fn complete(&mut self, cx: &Cx<'_>) -> Result<Next, Next> {
-        let (Phase::Complete(complete), Some(parts), Some(id)) =
-            (&mut self.phase, &self.parts, &self.upload_id)
+    /// Turns to the Complete where every part is stored.
+    fn complete_if_stored(&mut self, cx: &mut Cx<'_>) {
+        let (Phase::Parts, Some(parts), Some(id)) = (&self.phase, &self.parts, &self.upload_id)
         else {
-            return Err(Next::Ended);
+            return;
         };
-        let list: Option<Vec<CompletedPart>> = (1_u16..)
-            .zip(parts.stored())
-            .map(|(number, part)| {
-                let checksum = part.checksum.filter(|sum| sum.algorithm != Algorithm::Md5);
-                let number = PartNumber::new(number)?;
-                Some(CompletedPart {
-                    number,
-                    etag: part.etag.clone(),
-                    checksum,
-                })
-            })
-            .collect();
+        if self.cause.is_some() || !parts.is_complete() || !self.flights.is_empty() {
+            return;
+        }
         let (bucket, key) = (self.spec.bucket.clone(), self.spec.key.clone());
-        let operation =
-            CompleteMultipartUpload::new(bucket, key, id.clone(), list.unwrap_or_default());
-        match operation {
+        match CompleteMultipartUpload::new(bucket, key, id.clone(), parts.completed()) {
             Ok(mut operation) => {
                 operation.checksum = parts.full_checksum();
                 operation.object_size = Some(parts.stored_bytes());
                 operation.if_match.clone_from(&self.spec.options.if_match);
                 operation.if_none_match = self.spec.options.if_none_match;
-                complete.next(operation, cx)
+                self.phase = Phase::Complete(Complete::new(operation, cx));
             }
-            Err(error) => {
-                self.cause.get_or_insert(error.into());
-                Err(Next::in_flight())
-            }
+            Err(error) => self.wind_down(error.into(), cx),
         }
     }
 
@@ -294,11 +296,12 @@ impl UploadWork {
             Completed::Yes {
                 etag,
                 verified: Some(verified),
-            } => self.succeed(etag, verified, cx),
+            } => self.succeed(etag, verified),
             Completed::Yes {
                 etag,
                 verified: None,
             } => {
+                self.upload_id = None;
                 self.phase = Phase::Look(Look::new(Reason::Confirm { etag }, cx));
             }
             Completed::Unclear { cause, gone } => {
@@ -309,7 +312,7 @@ impl UploadWork {
                 let again = matches!(self.spec.length, Length::Known(_));
                 if again && self.restarts < RESTARTS && self.cause.is_none() {
                     self.restarts += 1;
-                    self.phase = Phase::Discard(Discard::new(cx));
+                    self.phase = Phase::Discard(Discard::new(cx), Then::Again(cause));
                 } else {
                     self.wind_down(cause, cx);
                 }
@@ -325,12 +328,12 @@ impl UploadWork {
         let stored = put.on_outcome(outcome, cx);
         self.put = Some((put.len, put.checksum));
         match stored {
-            Stored::NotYet if self.cause.is_some() => self.fail_now(cx),
+            Stored::NotYet if self.cause.is_some() => self.fail_now(),
             Stored::NotYet => {}
             Stored::Yes {
                 etag,
                 verified: Some(verified),
-            } => self.succeed(etag, verified, cx),
+            } => self.succeed(etag, verified),
             Stored::Yes {
                 etag,
                 verified: None,
@@ -362,27 +365,26 @@ impl UploadWork {
         };
         match look.on_outcome(outcome, &identity, cx) {
             Seen::NotYet => {}
-            Seen::Ours { etag, verified } => self.succeed(etag, verified, cx),
-            Seen::NotWritten(cause) => self.wind_down(cause, cx),
-            Seen::Fail(cause) => {
-                self.upload_id = None;
-                self.cause.get_or_insert(cause);
-                self.fail_now(cx);
+            // Without a token the object may be another upload's, of the same bytes.
+            Seen::Ours { etag, verified } if self.upload_id.is_some() && self.token.is_none() => {
+                let then = Then::Succeed { etag, verified };
+                self.phase = Phase::Discard(Discard::new(cx), then);
             }
+            Seen::Ours { etag, verified } => {
+                self.upload_id = None;
+                self.succeed(etag, verified);
+            }
+            Seen::NotOurs(cause) => self.wind_down(cause, cx),
             Seen::Ambiguous => {
-                let cause = self
-                    .upload_id
-                    .clone()
-                    .map(|upload| Cause::Ambiguous { upload });
-                let unnamed = Unreachable("an ambiguous write without an upload or a token");
-                self.cause = Some(cause.unwrap_or(unnamed.into()));
-                self.fail_now(cx);
+                let upload = self.upload_id.clone();
+                self.cause = Some(Cause::Ambiguous { upload });
+                self.fail_now();
             }
         }
     }
 
     fn on_discard(&mut self, outcome: &Outcome, cx: &mut Cx<'_>) {
-        let Phase::Discard(discard) = &mut self.phase else {
+        let Phase::Discard(discard, _) = &mut self.phase else {
             return;
         };
         match discard.on_outcome(outcome, cx) {
@@ -390,39 +392,49 @@ impl UploadWork {
             Discarded::Gone => self.upload_id = None,
             Discarded::Left => {}
         }
-        if self.cause.is_some() {
-            return self.fail_now(cx);
-        }
-        // Nothing went wrong but the order of writes: begin again.
-        if let Some(parts) = &mut self.parts {
-            parts.restart();
-        }
-        self.upload_id = None;
-        self.phase = Phase::Create(cx.tries(OperationKind::CreateMultipartUpload));
+        self.conclude(cx);
     }
 
-    fn succeed(&mut self, etag: Option<ETag>, verified: Verified, cx: &mut Cx<'_>) {
+    /// Nothing more is to be done on the server, or can be.
+    fn conclude(&mut self, cx: &Cx<'_>) {
+        let Phase::Discard(_, then) = core::mem::replace(&mut self.phase, Phase::Ended) else {
+            return self.fail_now();
+        };
+        match then {
+            Then::Succeed { etag, verified } => self.succeed(etag, verified),
+            // What could not be discarded has to be told, and only a failure can.
+            Then::Again(cause) if self.upload_id.is_some() => {
+                self.cause.get_or_insert(cause);
+                self.fail_now();
+            }
+            Then::Again(_) if self.cause.is_none() => {
+                if let Some(parts) = &mut self.parts {
+                    parts.restart();
+                }
+                self.phase = Phase::Create(cx.tries(OperationKind::CreateMultipartUpload));
+            }
+            Then::Again(_) | Then::Fail => self.fail_now(),
+        }
+    }
+
+    fn succeed(&mut self, etag: Option<ETag>, verified: Verified) {
         let parts = self.parts.as_ref();
-        let size = match self.put {
-            Some((len, _)) => len,
-            None => parts.map_or(0, Parts::stored_bytes),
+        let (size, parts) = match self.put {
+            Some((len, _)) => (len, 0),
+            None => (
+                parts.map_or(0, Parts::stored_bytes),
+                parts.map_or(0, Parts::count),
+            ),
         };
-        let count = if self.put.is_some() {
-            0
-        } else {
-            parts.map_or(0, Parts::count)
+        let made = Uploaded {
+            size,
+            etag,
+            parts,
+            verified,
+            leftover: self.upload_id.take(),
+            lost_creates: self.lost_creates,
         };
-        let lost_creates = self.lost_creates;
-        self.end(
-            Ok(Uploaded {
-                size,
-                etag,
-                parts: count,
-                verified,
-                lost_creates,
-            }),
-            cx,
-        );
+        self.end(Ok(made));
     }
 
     /// Begins to wind down because of `cause`: requests under way are ended, then what is on the
@@ -432,16 +444,16 @@ impl UploadWork {
         self.turn_to_discard(cx);
     }
 
-    fn turn_to_discard(&mut self, cx: &mut Cx<'_>) {
+    fn turn_to_discard(&mut self, cx: &Cx<'_>) {
         if self.upload_id.is_none() {
-            return self.fail_now(cx);
+            return self.fail_now();
         }
-        self.phase = Phase::Discard(Discard::new(cx));
+        self.phase = Phase::Discard(Discard::new(cx), Then::Fail);
     }
 
     /// A Complete whose answer is not awaited any longer: if it may have taken effect, the object
     /// tells.
-    fn abandon_complete(&mut self, cx: &mut Cx<'_>) {
+    fn abandon_complete(&mut self, cx: &Cx<'_>) {
         let Phase::Complete(complete) = &self.phase else {
             return;
         };
@@ -454,24 +466,47 @@ impl UploadWork {
         }
     }
 
-    fn fail_now(&mut self, cx: &mut Cx<'_>) {
+    fn fail_now(&mut self) {
         let cause = self.cause.take().unwrap_or(Cause::Cancelled);
-        let leftover = self.upload_id.take();
-        self.end(
-            Err(TransferError {
-                leftover,
-                ..TransferError::new(cause)
-            }),
-            cx,
-        );
+        let error = TransferError {
+            leftover: self.upload_id.take(),
+            lost_creates: self.lost_creates,
+            ..TransferError::new(cause)
+        };
+        self.end(Err(error));
     }
 
-    fn end(&mut self, result: Result<Uploaded, TransferError>, cx: &mut Cx<'_>) {
-        if let Some(parts) = &mut self.parts {
-            parts.release(cx);
-        }
+    fn end(&mut self, result: Result<Uploaded, TransferError>) {
         self.phase = Phase::Ended;
         self.result.get_or_insert(result);
+    }
+
+    /// Without credentials nothing more can be done on the server. What is under way there is still
+    /// waited for: an upload that it makes has to be told.
+    fn give_up_if_helpless(&mut self, cx: &Cx<'_>) {
+        let awaited = self.flights.tasks().any(|task| !task.is_part());
+        if self.helpless && self.result.is_none() && !awaited {
+            self.conclude(cx);
+        }
+    }
+
+    /// Ends the attempts that are of no use any more, and waits for their outcomes. What was asked
+    /// of an upload as a whole is not ended: only its answer tells what is on the server.
+    fn wind_down_flights(&mut self) -> Option<Next> {
+        match &self.phase {
+            Phase::Put(_) if self.cause.is_some() => self.flights.wind_down(|_| true),
+            Phase::Discard(..) if self.flights.tasks().any(Task::is_part) => {
+                self.flights.wind_down(Task::is_part)
+            }
+            Phase::Ended => self.flights.wind_down(|_| true),
+            _ => None,
+        }
+    }
+}
+
+impl Task {
+    const fn is_part(&self) -> bool {
+        matches!(self, Self::Part(_))
     }
 }
 
@@ -481,21 +516,16 @@ impl Work for UploadWork {
             && self.result.is_none()
             && let Err(error) = self.begin(cx)
         {
-            self.end(Err(TransferError::new(error)), cx);
+            self.end(Err(TransferError::new(error)));
+        }
+        if let Some(wait) = self.wind_down_flights() {
+            return wait;
         }
         if matches!(self.phase, Phase::Ended) {
-            return self.flights.wind_down(|_| true).unwrap_or(Next::Ended);
-        }
-        // Parts under way are of no use any more. What was asked of the upload as a whole is
-        // waited for: only its answer tells what is on the server.
-        if matches!(self.phase, Phase::Discard(_))
-            && self
-                .flights
-                .tasks()
-                .any(|task| matches!(task, Task::Part(_)))
-        {
-            let wait = self.flights.wind_down(|task| matches!(task, Task::Part(_)));
-            return wait.unwrap_or(Next::in_flight());
+            if let Some(parts) = &mut self.parts {
+                parts.release(cx);
+            }
+            return Next::Ended;
         }
         self.advance(cx)
     }
@@ -507,39 +537,28 @@ impl Work for UploadWork {
         match (task, &self.phase) {
             (Task::Part(task), Phase::Parts) => {
                 let Some(parts) = &mut self.parts else { return };
-                match parts.on_outcome(task, outcome, cx) {
-                    Ok(()) if parts.is_complete() && self.flights.is_empty() => {
-                        let full = parts.full_checksum();
-                        self.phase = Phase::Complete(Complete::new(full, cx));
-                    }
-                    Ok(()) => {}
-                    Err(cause) => self.wind_down(cause, cx),
+                if let Err(cause) = parts.on_outcome(task, outcome, cx) {
+                    self.wind_down(cause, cx);
                 }
             }
             (Task::Step, Phase::Put(_)) => self.on_put(outcome, cx),
             (Task::Step, Phase::Create(_)) => self.on_create(&outcome, cx),
             (Task::Step, Phase::Complete(_)) => self.on_complete(&outcome, cx),
             (Task::Step, Phase::Look(_)) => self.on_look(&outcome, cx),
-            (Task::Step, Phase::Discard(_)) => self.on_discard(&outcome, cx),
+            (Task::Step, Phase::Discard(..)) => self.on_discard(&outcome, cx),
             _ => {}
         }
         if matches!(self.phase, Phase::Parts) && self.cause.is_some() {
             self.turn_to_discard(cx);
         }
+        self.complete_if_stored(cx);
+        self.give_up_if_helpless(cx);
     }
 
     fn on_supplied(&mut self, up_to: u64, end: bool, cx: &mut Cx<'_>) {
         let Some(parts) = &mut self.parts else { return };
         match parts.on_supplied(up_to, end) {
-            Ok(())
-                if matches!(self.phase, Phase::Parts)
-                    && parts.is_complete()
-                    && self.flights.is_empty() =>
-            {
-                let full = parts.full_checksum();
-                self.phase = Phase::Complete(Complete::new(full, cx));
-            }
-            Ok(()) => {}
+            Ok(()) => self.complete_if_stored(cx),
             Err(cause) => self.fail(cause, cx),
         }
     }
@@ -548,20 +567,19 @@ impl Work for UploadWork {
         if self.result.is_some() {
             return;
         }
-        // Without credentials nothing more can be done on the server.
-        let helpless = matches!(cause, Cause::Credentials(_));
+        self.helpless |= matches!(cause, Cause::Credentials(_));
         self.cause.get_or_insert(cause);
         match &self.phase {
-            _ if helpless => self.fail_now(cx),
-            Phase::Gather | Phase::Put(_) => self.fail_now(cx),
+            Phase::Gather => self.fail_now(),
             Phase::Parts => self.turn_to_discard(cx),
-            // Between two attempts there is nothing to wait for.
-            Phase::Create(_) if self.flights.is_empty() => self.turn_to_discard(cx),
-            Phase::Complete(_) if self.flights.is_empty() => self.abandon_complete(cx),
             // The answer that is under way decides.
-            Phase::Create(_) | Phase::Complete(_) | Phase::Look(_) | Phase::Discard(_) => {}
-            Phase::Ended => {}
+            _ if !self.flights.is_empty() => {}
+            Phase::Put(_) => self.fail_now(),
+            Phase::Create(_) => self.turn_to_discard(cx),
+            Phase::Complete(_) => self.abandon_complete(cx),
+            Phase::Look(_) | Phase::Discard(..) | Phase::Ended => {}
         }
+        self.give_up_if_helpless(cx);
     }
 
     fn counters(&self) -> Counters {
