@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::size::Size;
 use crate::span::Span;
 
-const EXIT_CODES: &str = "\
+const AFTER_HELP: &str = "\
 Exit codes:
   0    done
   1    a transfer failed
@@ -19,13 +19,13 @@ Exit codes:
   5    gave up after retries
   130  interrupted
 
-Credentials, region and endpoint come from the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY,
-AWS_SESSION_TOKEN, AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL_S3, AWS_CA_BUNDLE) and from AWS's shared
-files. Data goes to stdout and everything else to stderr.";
+Credentials, region and endpoint come from the environment and from AWS's shared files: \
+AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_PROFILE, AWS_REGION, \
+AWS_ENDPOINT_URL_S3, AWS_CA_BUNDLE. Data goes to stdout, and everything else to stderr.";
 
 /// Copies files to and from S3, whole or not at all.
 #[derive(Debug, Parser)]
-#[command(name = "sans3", version, after_long_help = EXIT_CODES, propagate_version = true)]
+#[command(name = "sans3", version, after_long_help = AFTER_HELP, propagate_version = true)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) connection: ConnectionArgs,
@@ -57,20 +57,20 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Connection")]
 pub(crate) struct ConnectionArgs {
-    /// Profile of the shared files [env: AWS_PROFILE]
+    /// Profile of the shared files (env: AWS_PROFILE)
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) profile: Option<String>,
-    /// Region of the bucket [env: AWS_REGION, AWS_DEFAULT_REGION]
+    /// Region of the bucket (env: AWS_REGION, AWS_DEFAULT_REGION)
     #[arg(long, global = true)]
     pub(crate) region: Option<String>,
-    /// Server to use in place of Amazon's: https://HOST[:PORT], or http:// for no encryption
-    /// [env: AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL]
+    /// Server to use in place of Amazon's: an https:// URL, or http:// for no encryption
+    /// (env: AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL)
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) endpoint_url: Option<String>,
     /// Do not sign requests: for public buckets
     #[arg(long, global = true)]
     pub(crate) no_sign_request: bool,
-    /// PEM file of certificate authorities to trust in place of the system's [env: AWS_CA_BUNDLE]
+    /// PEM file of certificate authorities to trust in place of the system's (env: AWS_CA_BUNDLE)
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) ca_bundle: Option<PathBuf>,
     /// Name the bucket in the path of URLs
@@ -79,14 +79,14 @@ pub(crate) struct ConnectionArgs {
     /// Name the bucket in the host of URLs
     #[arg(long, global = true)]
     pub(crate) virtual_host: bool,
-    /// Longest wait for a connection, TLS included [default: 5s]
+    /// Longest wait for a connection, TLS included (default: 5s)
     #[arg(long, global = true, value_name = "TIME")]
     pub(crate) connect_timeout: Option<Span>,
-    /// Longest silence of the server before a request is sent again [default: 75s for the head of
-    /// an answer, 20s within its body]
+    /// Longest silence of the server before a request is sent again (default: 75s for the head of
+    /// an answer, 20s within its body)
     #[arg(long, global = true, value_name = "TIME")]
     pub(crate) read_timeout: Option<Span>,
-    /// Most attempts at one request [default: 10 at a range or part, 3 at others]
+    /// Most attempts at one request (default: 10 at a range or part, 3 at others)
     #[arg(long, global = true, value_name = "N")]
     pub(crate) max_attempts: Option<NonZeroU32>,
     /// Which of AWS's retry numbers to follow
@@ -123,14 +123,14 @@ pub(crate) struct OutputArgs {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Transfer")]
 pub(crate) struct TransferArgs {
-    /// Bytes a part or range; an upload of at most that many goes by one request [default: 8MiB, or
-    /// as much as 10,000 parts need]
+    /// Bytes a part or range; an upload of at most that many goes by one request (default: 8MiB, or
+    /// more where parts would be too many)
     #[arg(long, value_name = "SIZE")]
     pub(crate) part_size: Option<Size>,
-    /// Most requests at once [default: 16]
+    /// Most requests at once (default: 16)
     #[arg(long, value_name = "N")]
     pub(crate) concurrency: Option<NonZeroU16>,
-    /// Most memory for payload [default: 256MiB]
+    /// Most memory for payload (default: 256MiB)
     #[arg(long, value_name = "SIZE")]
     pub(crate) memory: Option<Size>,
 }
@@ -168,7 +168,7 @@ pub(crate) struct ConditionArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Upload")]
 pub(crate) struct DescribeArgs {
-    /// Checksum that the server verifies and keeps [default: crc64nvme]
+    /// Checksum that the server verifies and keeps (default: crc64nvme)
     #[arg(long, value_enum, value_name = "ALGORITHM")]
     pub(crate) checksum: Option<ChecksumArg>,
     /// Content type, such as text/plain

@@ -47,6 +47,27 @@ pub(crate) fn peak_memory(
     exchanges.saturating_add(room(config, passage, part_size).min(len))
 }
 
+/// Refuses memory that a stream can't be uploaded with: a part has to fit into half of it, so that
+/// one can be filled while another is sent.
+///
+/// # Errors
+/// Usage: how much it takes.
+pub(crate) fn check(
+    config: &SessionConfig,
+    passage: Passage,
+    part_size: Option<u64>,
+) -> Result<(), Failure> {
+    let part = part_size.unwrap_or(config.limits.min_part);
+    if passage != Passage::Kept || part <= config.largest_buffered_part() {
+        return Ok(());
+    }
+    let (least, seen) = (Size(part.saturating_mul(2)), Size(config.memory));
+    let part = Size(part);
+    Err(Failure::usage(format!(
+        "--memory: expected at least {least} for a stream in parts of {part}, got {seen}"
+    )))
+}
+
 /// Says so where fewer requests run at once than were asked for.
 ///
 /// # Errors
@@ -141,6 +162,20 @@ mod tests {
                 "{passage:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_stream_needs_room_for_two_parts() {
+        let check = |memory, passage, part| check(&config(16, memory), passage, part);
+        assert!(check(10 << 20, Passage::Kept, None).is_ok());
+        let failure = check((10 << 20) - 1, Passage::Kept, None).unwrap_err();
+        assert!(
+            failure.message.contains("at least 10 MiB"),
+            "{}",
+            failure.message
+        );
+        assert!(check(64 << 20, Passage::Kept, Some(33 << 20)).is_err());
+        assert!(check(1 << 20, Passage::Buffers, Some(33 << 20)).is_ok());
     }
 
     #[test]

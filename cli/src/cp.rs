@@ -8,8 +8,8 @@ use std::path::Path;
 use sans3_core::checksum::Algorithm;
 use sans3_core::etag::ETag;
 use sans3_core::operation::PutOptions;
-use sans3_core::session::{Notice, Reaction, SessionConfig};
-use sans3_core::transfer::{Download, Downloaded, Length, Order, Upload, Uploaded, Verified};
+use sans3_core::session::SessionConfig;
+use sans3_core::transfer::{Download, Downloaded, Length, Order, Upload, Uploaded};
 use sans3_platform::Environment;
 use sans3_tokio::{Client, Replace, Running};
 
@@ -20,9 +20,9 @@ use crate::exit::{Failure, Kind, Site};
 use crate::operand::{Copy, Local, Object};
 use crate::output::{Event, Output, plain};
 use crate::progress::{Finished, follow};
+use crate::report::{Facts, notice_event, result_event, summary};
 use crate::signals::Interrupt;
 use crate::size::Size;
-use crate::span;
 
 pub(crate) async fn run(
     args: &CpArgs,
@@ -265,7 +265,10 @@ impl Job<'_> {
         Ok(self.client.download_to_writer(download, file))
     }
 
+    /// Refuses what can't work, and tells what will be slower than it was asked to be.
     fn tell_bounds(&self, passage: Passage) -> Result<(), Failure> {
+        let wanted = self.wishes.part_size.map(NonZeroU64::get);
+        bounds::check(&self.session, passage, wanted)?;
         bounds::tell(self.output, &self.session, passage, self.wishes.piece())
     }
 
@@ -295,128 +298,6 @@ impl Job<'_> {
             Err(error) => Err(Failure::transfer(&error, &self.site)),
         }
     }
-}
-
-/// What both kinds of results have in common.
-struct Facts<'a> {
-    size: u64,
-    etag: Option<&'a ETag>,
-    parts: u32,
-    verified: Verified,
-}
-
-impl<'a> From<&'a Uploaded> for Facts<'a> {
-    fn from(uploaded: &'a Uploaded) -> Self {
-        let Uploaded {
-            size,
-            etag,
-            parts,
-            verified,
-            ..
-        } = uploaded;
-        Self {
-            size: *size,
-            etag: etag.as_ref(),
-            parts: *parts,
-            verified: *verified,
-        }
-    }
-}
-
-impl<'a> From<&'a Downloaded> for Facts<'a> {
-    fn from(downloaded: &'a Downloaded) -> Self {
-        let Downloaded {
-            size,
-            etag,
-            parts,
-            verified,
-            ..
-        } = downloaded;
-        Self {
-            size: *size,
-            etag: etag.as_ref(),
-            parts: *parts,
-            verified: *verified,
-        }
-    }
-}
-
-fn result_event(
-    event: Event,
-    object: &Object,
-    facts: &Facts<'_>,
-    finished: &Finished<()>,
-) -> Event {
-    let (how, algorithm) = proof(facts.verified);
-    event
-        .text("bucket", object.bucket.as_str())
-        .key("key", object.key.as_bytes())
-        .number("size", facts.size)
-        .maybe_text("etag", facts.etag.map(ETag::as_str))
-        .number("parts", facts.parts.into())
-        .text("verified", how)
-        .maybe_text("checksum", algorithm)
-        .number("requests", finished.progress.attempts.into())
-        .number("retries", finished.progress.retries.into())
-        .number(
-            "milliseconds",
-            u64::try_from(finished.elapsed.as_millis()).unwrap_or(u64::MAX),
-        )
-        .number("peak_payload_bytes", finished.stats.peak_memory)
-}
-
-/// How a result was proved, by its stable name, and by which algorithm.
-pub(crate) fn proof(verified: Verified) -> (&'static str, Option<&'static str>) {
-    match verified {
-        Verified::FullObject(algorithm) => ("full_object", Some(algorithm.name())),
-        Verified::Composite(algorithm) => ("composite", Some(algorithm.name())),
-        Verified::Length => ("length", None),
-        Verified::Acknowledged => ("acknowledged", None),
-        _ => ("other", None),
-    }
-}
-
-/// How a result was proved, in words.
-pub(crate) fn proof_text(verified: Verified) -> String {
-    match verified {
-        Verified::FullObject(algorithm) => {
-            format!("verified by the whole object's {}", algorithm.name())
-        }
-        Verified::Composite(algorithm) => format!("verified by each part's {}", algorithm.name()),
-        Verified::Length => "verified by its length alone".to_owned(),
-        Verified::Acknowledged => "acknowledged by the server".to_owned(),
-        other => format!("verified by {other}"),
-    }
-}
-
-fn summary(size: u64, pieces: &str, verified: Verified, finished: &Finished<()>) -> String {
-    let mut text = format!("{} in {}", Size(size), span::short(finished.elapsed));
-    if let Some(rate) = span::rate(size, finished.elapsed) {
-        text = format!("{text} ({}/s)", Size(rate));
-    }
-    text = format!("{text}, {pieces}, {}", proof_text(verified));
-    match finished.progress.retries {
-        0 => text,
-        retries => format!("{text}, {retries} retries"),
-    }
-}
-
-/// A failed attempt as an event.
-pub(crate) fn notice_event(notice: &Notice) -> Event {
-    let (reaction, delay) = match notice.reaction {
-        Reaction::Retry { after } => ("retry", u64::try_from(after.as_millis()).ok()),
-        Reaction::Stream => ("stream", None),
-        Reaction::Reread => ("reread", None),
-        Reaction::Reconcile => ("reconcile", None),
-        Reaction::GiveUp => ("give_up", None),
-        _ => ("other", None),
-    };
-    Event::new("attempt_failed")
-        .text("operation", &notice.operation.to_string())
-        .number("attempt", notice.number.into())
-        .text("error", &notice.cause.to_string())
-        .text("reaction", reaction)
-        .maybe_number("delay_milliseconds", delay)
 }
 
 /// Options that mean nothing in this direction are refused: whoever wrote them relies on them.

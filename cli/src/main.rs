@@ -17,6 +17,7 @@ mod output;
 mod plan;
 mod presign;
 mod progress;
+mod report;
 mod rm;
 mod signals;
 mod size;

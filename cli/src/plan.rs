@@ -23,7 +23,10 @@ pub(crate) fn run(args: &PlanArgs, output: &Output) -> Result<(), Failure> {
     let plan = match &copy {
         Copy::Up { source, .. } => match length(source, given)? {
             Length::Known(len) => known_upload(len, wanted, &config),
-            Length::Unknown(len) => stream_upload(len, wanted, &config),
+            Length::Unknown(len) => {
+                bounds::check(&config, Passage::Kept, wanted)?;
+                stream_upload(len, wanted, &config)
+            }
         },
         Copy::Down { target, .. } => {
             let len = given.ok_or_else(|| {
@@ -204,9 +207,13 @@ fn runs(len: u64, part_size: u64) -> Vec<(u64, u64)> {
 
 impl Plan {
     fn print(&self, output: &Output, config: &SessionConfig) -> Result<(), Failure> {
-        let at_once = bounds::requests_at_once(config, self.passage, self.part_size);
-        let memory = bounds::peak_memory(config, self.passage, self.part_size, self.size);
         let pieces: u64 = self.runs.iter().map(|(count, _)| count).sum();
+        let at_once = bounds::requests_at_once(config, self.passage, self.part_size);
+        let at_once = match self.size {
+            Some(_) => at_once.min(u16::try_from(pieces.max(1)).unwrap_or(u16::MAX)),
+            None => at_once,
+        };
+        let memory = bounds::peak_memory(config, self.passage, self.part_size, self.size);
         if output.is_json() {
             return self.print_events(output, at_once, memory, pieces);
         }

@@ -25,7 +25,7 @@ pub(crate) fn run(
         ));
     };
     let signer = Signer::new(credentials.clone(), resolved.endpoint.region().clone());
-    let get = GetObject::new(object.bucket.clone(), object.key.clone());
+    let get = GetObject::new(object.bucket, object.key);
     let url = signer
         .presign(
             &get.request(&resolved.endpoint),

@@ -51,3 +51,8 @@ pub use running::{Running, Stats};
 pub use sans3_platform::Replace;
 pub use stream::DownloadStream;
 pub use writer::UploadWriter;
+
+/// The code in the project's README is compiled with the examples of this crate.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use sans3_core::error::{Cause, TransportErrorKind};
 use sans3_core::operation::OperationKind;
 use sans3_core::session::{Notice, Reaction};
-use sans3_testkit::faults::Injected;
+use sans3_testkit::faults::{Fault, Injected};
 
-use super::Report;
+use super::report::Report;
 use crate::args::DemoArgs;
 use crate::exit::Failure;
 use crate::output::{Event, Output, plain};
@@ -30,7 +30,7 @@ pub(super) fn print(
     }
     let mut kinds: BTreeMap<String, u64> = BTreeMap::new();
     for injected in &report.injected {
-        *kinds.entry(injected.fault.name()).or_default() += 1;
+        *kinds.entry(name(injected)).or_default() += 1;
     }
     let list: Vec<String> = kinds
         .iter()
@@ -57,7 +57,7 @@ pub(super) fn print(
 }
 
 fn print_one(injected: &Injected, notice: Option<&Notice>, output: &Output) -> Result<(), Failure> {
-    let fault = injected.fault.name();
+    let fault = name(injected);
     let operation = injected.hit.operation.name();
     let piece = injected.hit.piece.as_deref().unwrap_or_default();
     let (seen, done) = match notice {
@@ -81,11 +81,19 @@ fn print_one(injected: &Injected, notice: Option<&Notice>, output: &Output) -> R
     )
 }
 
+/// The fault's name. An answer that is dropped has been truncated to nothing.
+fn name(injected: &Injected) -> String {
+    match &injected.fault {
+        Fault::DropAnswer => Fault::TruncateBody { after: 0 }.name(),
+        fault => fault.name(),
+    }
+}
+
 /// Whether a failed attempt can be what a fault led to. Two faults of one kind on one operation
 /// may be told in each other's place: they read the same.
 fn fits(injected: &Injected, notice: &Notice) -> bool {
     let same_operation = injected.hit.operation.name() == notice.operation.to_string();
-    same_operation && as_named(&injected.fault.name(), notice)
+    same_operation && as_named(&name(injected), notice)
 }
 
 fn as_named(fault: &str, notice: &Notice) -> bool {

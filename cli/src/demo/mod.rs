@@ -2,9 +2,9 @@
 
 mod faults;
 mod files;
+mod report;
 mod serve;
 
-use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,26 +13,26 @@ use std::time::Duration;
 use sans3_core::endpoint::{BucketName, Endpoint, ObjectKey, Region};
 use sans3_core::error::SpecError;
 use sans3_core::rng::Rng;
-use sans3_core::session::{CredentialSource, Notice, SessionConfig};
+use sans3_core::session::{CredentialSource, SessionConfig};
 use sans3_core::sign::Credentials;
-use sans3_core::transfer::{Download, Downloaded, Length, Upload, Uploaded, Verified};
+use sans3_core::transfer::{Download, Length, Upload};
 use sans3_platform::Secret;
-use sans3_testkit::faults::{Injected, Schedule, Seeded};
+use sans3_testkit::faults::{Schedule, Seeded};
 use sans3_testkit::model::{Access, ModelConfig};
-use sans3_testkit::server::{Config as ServerConfig, Server, Stats};
+use sans3_testkit::server::{Config as ServerConfig, Server};
 use sans3_tokio::{Client, ClientConfig, Error, Replace, Running};
 
 use self::files::{Scratch, Sha256Text};
+use self::report::Report;
 use crate::args::DemoArgs;
 use crate::bounds::DEFAULT_PART_SIZE;
 use crate::config::bound;
-use crate::cp::{part_size, proof, proof_text, source_metadata};
+use crate::cp::{part_size, source_metadata};
 use crate::exit::{Failure, Kind, Site};
-use crate::output::{Event, Output, plain};
+use crate::output::{Event, Output};
 use crate::progress::{Finished, follow};
 use crate::signals::Interrupt;
 use crate::size::Size;
-use crate::span;
 
 /// The size of the file that is made.
 const FILE_SIZE: u64 = 256 << 20;
@@ -61,9 +61,10 @@ pub(crate) async fn run(
         || Event::new("server").text("endpoint_url", &url),
     )?;
     let scratch = Scratch::new().map_err(|(path, error)| Failure::io("making", &path, &error))?;
-    let file = original(args, seed, &scratch, output).await?;
+    let file = unless(interrupt, original(args, seed, &scratch, output)).await?;
     let act = Act {
         args,
+        seed,
         stage: &stage,
         output,
     };
@@ -72,7 +73,19 @@ pub(crate) async fn run(
     if args.faults {
         faults::print(&report, seed, args, output)?;
     }
-    act.verdict(&file, &scratch.path("copy"), output).await
+    let copy = scratch.path("copy");
+    unless(interrupt, act.verdict(&file, &copy)).await
+}
+
+/// Does what has nothing to clean up, unless Ctrl-C comes first.
+async fn unless<T>(
+    interrupt: &mut Interrupt,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    tokio::select! {
+        result = work => result,
+        () = interrupt.wait() => Err(Failure::interrupted()),
+    }
 }
 
 /// A server with a bucket, and somebody who may use it.
@@ -163,22 +176,9 @@ async fn original(
 /// The transfers, one after the other.
 struct Act<'a> {
     args: &'a DemoArgs,
+    seed: u64,
     stage: &'a Stage,
     output: &'a Output,
-}
-
-/// What happened.
-struct Report {
-    up: Finished<()>,
-    uploaded: Uploaded,
-    upload_part: u64,
-    down: Finished<()>,
-    downloaded: Downloaded,
-    range: u64,
-    memory: u64,
-    stats: Stats,
-    injected: Vec<Injected>,
-    notices: Vec<Notice>,
 }
 
 impl Act<'_> {
@@ -191,8 +191,11 @@ impl Act<'_> {
         let wrong = |error: SpecError| Failure::usage(error.to_string());
         let session = self.session()?;
         let memory = session.memory;
-        let client = Client::new(ClientConfig::new(session))
-            .map_err(|error| Failure::configuration(error.to_string()))?;
+        // The waits before retries follow from the seed as well.
+        let mut config = ClientConfig::new(session);
+        config.seed = self.seed;
+        let client =
+            Client::new(config).map_err(|error| Failure::configuration(error.to_string()))?;
         let bucket = BucketName::new(BUCKET).map_err(wrong)?;
         let key = ObjectKey::new("file").map_err(wrong)?;
         let (upload_part, range) = self.piece_sizes();
@@ -289,7 +292,7 @@ impl Act<'_> {
     }
 
     /// The point of it all: the bytes are the same.
-    async fn verdict(&self, file: &Path, copy: &Path, output: &Output) -> Result<(), Failure> {
+    async fn verdict(&self, file: &Path, copy: &Path) -> Result<(), Failure> {
         let compared = files::compare(file.to_owned(), copy.to_owned()).await;
         let compared = compared.map_err(|error| Failure::io("comparing with", copy, &error))?;
         let Sha256Text(sha256) = compared.map_err(|at| {
@@ -299,7 +302,7 @@ impl Act<'_> {
             )
             .with_advice("this is a bug in sans3, please report it")
         })?;
-        output.data(
+        self.output.data(
             || format!("{:10} byte for byte; SHA-256 {sha256}", "identical"),
             || {
                 Event::new("identical")
@@ -308,132 +311,6 @@ impl Act<'_> {
             },
         )
     }
-}
-
-impl Report {
-    fn print(&self, output: &Output, with_faults: bool) -> Result<(), Failure> {
-        let Self {
-            uploaded,
-            downloaded,
-            ..
-        } = self;
-        let line = |name: &str, text: String, event: Event| {
-            output.data(|| format!("{name:10} {}", plain(&text)), || event)
-        };
-        let up = transfer_text(uploaded.size, &self.up, uploaded.verified);
-        let parts = match uploaded.parts {
-            0 => "one request".to_owned(),
-            parts => format!("{parts} parts of {}", Size(self.upload_part)),
-        };
-        let event = transfer_event("uploaded", uploaded.size, uploaded.parts, &self.up);
-        line(
-            "upload",
-            format!("{parts}, {up}"),
-            with_proof(event, uploaded.verified),
-        )?;
-        let down = transfer_text(downloaded.size, &self.down, downloaded.verified);
-        let ranges = format!("{} ranges of {}", downloaded.parts, Size(self.range));
-        let event = transfer_event("downloaded", downloaded.size, downloaded.parts, &self.down);
-        line(
-            "download",
-            format!("{ranges}, {down}"),
-            with_proof(event, downloaded.verified),
-        )?;
-        self.print_requests(output, with_faults)?;
-        self.print_memory(output)
-    }
-
-    fn print_requests(&self, output: &Output, with_faults: bool) -> Result<(), Failure> {
-        let mut by_operation: BTreeMap<&str, u64> = BTreeMap::new();
-        for ((operation, _), count) in &self.stats.requests {
-            *by_operation.entry(operation.name()).or_default() += count;
-        }
-        let list: Vec<String> = by_operation
-            .iter()
-            .map(|(name, count)| format!("{name} {count}"))
-            .collect();
-        let total = self.stats.total();
-        let retries = self.up.progress.retries + self.down.progress.retries;
-        let faults = match with_faults {
-            true => format!("{} of them made to fail, ", self.injected.len()),
-            false => String::new(),
-        };
-        output.data(
-            || {
-                let connections = self.stats.connections;
-                format!(
-                    "{:10} {total} ({faults}{retries} retries) over {connections} connections: {}",
-                    "requests",
-                    list.join(", ")
-                )
-            },
-            || {
-                let event = Event::new("requests")
-                    .number("total", total)
-                    .number("retries", retries.into())
-                    .number("faults", self.injected.len() as u64)
-                    .number("connections", self.stats.connections);
-                by_operation
-                    .iter()
-                    .fold(event, |event, (name, count)| event.number(name, *count))
-            },
-        )
-    }
-
-    fn print_memory(&self, output: &Output) -> Result<(), Failure> {
-        let payload = self.up.stats.peak_memory.max(self.down.stats.peak_memory);
-        let process = files::peak_rss();
-        output.data(
-            || {
-                let process = process.map_or_else(String::new, |bytes| {
-                    format!(
-                        "; whole process {} at its peak, with the server and its copy of the file",
-                        Size(bytes)
-                    )
-                });
-                let allowed = Size(self.memory);
-                format!(
-                    "{:10} {} of payload at most, of {allowed} allowed{process}",
-                    "memory",
-                    Size(payload)
-                )
-            },
-            || {
-                Event::new("memory")
-                    .number("peak_payload_bytes", payload)
-                    .number("allowed_bytes", self.memory)
-                    .maybe_number("peak_process_bytes", process)
-            },
-        )
-    }
-}
-
-fn transfer_text(size: u64, finished: &Finished<()>, verified: Verified) -> String {
-    let took = span::short(finished.elapsed);
-    let speed = match span::rate(size, finished.elapsed) {
-        Some(rate) => format!("{took}, {}/s", Size(rate)),
-        None => took,
-    };
-    format!("{speed}, {}", proof_text(verified))
-}
-
-fn transfer_event(name: &str, size: u64, parts: u32, finished: &Finished<()>) -> Event {
-    Event::new(name)
-        .number("size", size)
-        .number("parts", parts.into())
-        .number("requests", finished.progress.attempts.into())
-        .number("retries", finished.progress.retries.into())
-        .number(
-            "milliseconds",
-            u64::try_from(finished.elapsed.as_millis()).unwrap_or(u64::MAX),
-        )
-}
-
-fn with_proof(event: Event, verified: Verified) -> Event {
-    let (how, algorithm) = proof(verified);
-    event
-        .text("verified", how)
-        .maybe_text("checksum", algorithm)
 }
 
 /// 64 bits that differ from run to run: the standard library seeds its hash maps with them.

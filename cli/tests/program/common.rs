@@ -211,7 +211,7 @@ pub(crate) fn events<'a>(all: &'a [serde_json::Value], name: &str) -> Vec<&'a se
 /// Bytes that differ from each other.
 pub(crate) fn bytes(len: usize) -> Vec<u8> {
     (0..len)
-        .map(|at| (at ^ (at >> 8) ^ (at >> 16)) as u8)
+        .map(|at| (at ^ (at >> 8) ^ (at >> 16)).to_le_bytes()[0])
         .collect()
 }
 

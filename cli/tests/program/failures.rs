@@ -6,7 +6,7 @@ use sans3_testkit::model::{ModelConfig, Operation};
 use sans3_testkit::server::Config;
 
 #[test]
-fn usage_is_2_and_sends_nothing() {
+fn wrong_addresses_are_2_and_send_nothing() {
     let world = World::new();
     let directory = world.dir.path("");
     let directory = directory.to_str().unwrap();
@@ -21,6 +21,21 @@ fn usage_is_2_and_sends_nothing() {
         (vec!["cp", "s3://bucket/", "x"], "expected an object"),
         (vec!["cp", "s3://bu cket/x", "x"], "bucket name"),
         (vec!["cp", "-", "s3://bucket/x/"], "whole key"),
+        (vec!["mb", "s3://bucket/key"], "expected a bucket"),
+        (vec!["rm", "s3://bucket"], "expected an object"),
+        (vec!["ls", "bucket"], "s3://"),
+        (vec!["frobnicate"], "frobnicate"),
+    ] {
+        let ended = world.run(&words).failed(2, &[wanted]);
+        assert!(ended.stdout.is_empty(), "{words:?}");
+    }
+    assert_eq!(world.server.stats().total(), 0);
+}
+
+#[test]
+fn wrong_options_are_2_and_send_nothing() {
+    let world = World::new();
+    for (words, wanted) in [
         (
             vec!["cp", "-", "s3://bucket/x", "--part-size", "8M"],
             "8MiB",
@@ -32,6 +47,10 @@ fn usage_is_2_and_sends_nothing() {
         (
             vec!["cp", "-", "s3://bucket/x", "--memory", "1KiB"],
             "--memory",
+        ),
+        (
+            vec!["cp", "-", "s3://bucket/x", "--memory", "4MiB"],
+            "at least 10 MiB",
         ),
         (
             vec!["cp", "-", "s3://bucket/x", "--metadata", "novalue"],
@@ -67,8 +86,6 @@ fn usage_is_2_and_sends_nothing() {
             vec!["cp", "-", "s3://bucket/x", "--no-clobber"],
             "--if-none-match",
         ),
-        (vec!["mb", "s3://bucket/key"], "expected a bucket"),
-        (vec!["rm", "s3://bucket"], "expected an object"),
         (
             vec!["rm", "s3://bucket/x", "--older-than", "1h"],
             "--uploads",
@@ -77,8 +94,6 @@ fn usage_is_2_and_sends_nothing() {
             vec!["presign", "s3://bucket/x", "--expires", "8d"],
             "7 days",
         ),
-        (vec!["ls", "bucket"], "s3://"),
-        (vec!["frobnicate"], "frobnicate"),
     ] {
         let ended = world.run(&words).failed(2, &[wanted]);
         assert!(ended.stdout.is_empty(), "{words:?}");

@@ -9,8 +9,27 @@
 //!                      Ready::Send(Sendable) --on_head--> Receiving --finish--> Outcome
 //! ```
 //!
+//! | state | what the adapter does | what can end it early |
+//! |---|---|---|
+//! | [`Hashing`] | reads the payload once, for the checksum that stands in a header | the source fails, or has changed |
+//! | [`Sendable`] | signs now, sends, waits for the head | no connection, no answer in time, a broken source |
+//! | [`Receiving`] | reads the body, hands in each chunk, puts it where [`Placement`] says | a stall, a broken connection, a full disk |
+//!
+//! What an adapter must keep to:
+//!
+//! - The request goes out as it is: its target is not parsed and joined again, no redirect is
+//!   followed, no content coding is undone. Interim (1xx) answers are left out.
+//! - [`Deadlines`] bound the waits up to the head, [`Receiving::patience`] each wait for a chunk.
+//!   The time that a consumer takes is not waited for by anybody, and does not count.
+//! - Bytes are in place before [`Receiving::finish`] is called: an outcome speaks of them as done.
+//!   Where an exchange breaks, what was placed before counts as well.
+//! - A connection is used again only if [`Outcome::may_reuse_connection`] says so.
+//! - A head that comes before the request has left in full is an answer too, even where writing
+//!   the rest fails: pass it on.
+//!
 //! Every state can be left for an outcome at any time, and an adapter that lost its state can
-//! still make one: [`AttemptId::aborted`].
+//! still make one: [`AttemptId::aborted`]. No state has a lock or refers to the session: attempts
+//! are `Send`, and may run on any thread.
 
 mod context;
 mod erased;

@@ -37,8 +37,9 @@ pub struct PartSpec {
 
 impl PartPlan {
     /// Cuts `len` bytes. The parts have the `wanted` size in bytes, or 8 to 64 MiB, as keeps them
-    /// to 1,000; where that would make more parts than the `limits` allow they grow, to a whole number of MiB if there is room for
-    /// it. An empty object is one empty part: a Complete without parts is refused.
+    /// to 1,000; where that would make more parts than the `limits` allow they grow, to a whole
+    /// number of MiB if there is room for it. An empty object is one empty part: a Complete without
+    /// parts is refused.
     ///
     /// # Errors
     /// An object larger than the limits, a wanted size outside of them, limits that contradict each

@@ -46,11 +46,12 @@ pub enum Step {
         /// What for.
         why: Blocked,
     },
-    /// Provide credentials by [`Input::Credentials`].
+    /// Provide credentials by [`Input::Credentials`]. Nothing is started until then.
     NeedCredentials,
-    /// A transfer has ended: its result can be taken.
+    /// A transfer has ended, none of its exchanges is under way, and its result can be
+    /// [taken](crate::session::Session::take).
     Ended(TransferId),
-    /// No transfer is under way.
+    /// No transfer is under way. More may be inserted.
     Done,
 }
 
@@ -78,9 +79,10 @@ pub enum Blocked {
 pub enum Input {
     /// An exchange ended.
     Outcome(Outcome),
-    /// An exchange lives: so many bytes of its body have moved, in either direction. To be sent at
-    /// most once a second; renews the attempt's lease, also where the number is the same because
-    /// the consumer is slow.
+    /// An exchange lives: so many bytes of its body have moved, in either direction. Renews the
+    /// attempt's lease, also where the number is the same because the consumer is slow or the
+    /// payload is still hashed; feeds [`Progress`](crate::progress::Progress). Once a second is
+    /// enough.
     Progress {
         /// The exchange.
         attempt: AttemptId,
@@ -94,7 +96,7 @@ pub enum Input {
         /// The offset of the first byte that is not yet done with.
         up_to: u64,
     },
-    /// A pull source has bytes ready.
+    /// A pull source has bytes ready: the answer to [`Step::Fill`].
     Supplied {
         /// The upload.
         transfer: TransferId,
@@ -103,11 +105,13 @@ pub enum Input {
         /// Whether the source ends there.
         end: bool,
     },
-    /// The answer to [`Step::NeedCredentials`].
+    /// The answer to [`Step::NeedCredentials`]. Without credentials all transfers fail.
     Credentials(Result<Credentials, CredentialsError>),
     /// Carry out at most so many exchanges at once from now on.
     Concurrency(NonZeroU16),
-    /// Wind down one transfer, or all.
+    /// Wind down one transfer, or all. Takes as long as the server does: an upload is aborted
+    /// there, and a Complete that is under way decides by its answer, so that a cancelled transfer
+    /// may end in success.
     Cancel(Option<TransferId>),
 }
 

@@ -1,4 +1,21 @@
 //! What a session carries out: downloads, uploads, single calls and listings.
+//!
+//! A transfer is a value that says what is wanted. [`Session::insert`] turns it into a machine,
+//! which lives inside the session: it cuts ranges or parts, asks for one exchange after the other,
+//! judges their outcomes, and ends in a result.
+//!
+//! | transfer | result | local end |
+//! |---|---|---|
+//! | [`Download`] | [`Downloaded`] | a sink that takes bytes [at any place](Order::Random) or [in order](Order::InOrder) |
+//! | [`Upload`] | [`Uploaded`] | a source of [known](Length::Known) or [unknown](Length::Unknown) length |
+//! | [`Call`] | the operation's output | none |
+//! | [`Listing`] | a [`Page`], which has the listing that goes on | none |
+//!
+//! Sources and sinks belong to the adapter, by the transfer's
+//! [id](crate::session::Handle::id): no payload passes through here. Success means the bytes of one
+//! version of the object; how that was proved is in [`Verified`].
+//!
+//! [`Session::insert`]: crate::session::Session::insert
 
 mod call;
 mod download;

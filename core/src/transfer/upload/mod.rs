@@ -30,8 +30,10 @@ pub struct Upload {
     pub key: ObjectKey,
     /// How long the source is, and whether it can be read again.
     pub length: Length,
-    /// Bytes a part: an object of at most that many goes by one PUT. 8 MiB where it is `None`, or
-    /// as much as 10,000 parts need.
+    /// Bytes a part: an object of at most that many goes by one PUT. Where it is `None`, 8 MiB, or
+    /// as many up to 64 MiB as keep a source of known length to 1,000 parts; in any case as many
+    /// as 10,000 parts need. A source of unknown length begins with this size, and no part of it
+    /// takes more than half of the session's memory.
     pub part_size: Option<NonZeroU64>,
     /// The checksum that each request carries. CRC-64/NVME by default.
     pub checksum: Algorithm,
