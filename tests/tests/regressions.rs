@@ -96,6 +96,33 @@ fn a_stream_that_ends_within_what_was_delivered_before_is_another_version() {
 }
 
 #[test]
+fn a_small_object_whose_stream_broke_goes_on_where_the_server_ignores_ranges() {
+    for order in [Order::Random, Order::InOrder] {
+        let mut answers = 0;
+        let mut model = model_with(&noise(100, 1));
+        model.config_mut().quirks.ignores_range = true;
+        let mut rig = Rig::new(
+            small(),
+            ModelPeer::new(model, move |_, _: &Sent, ask: &mut dyn FnMut() -> Reply| {
+                answers += 1;
+                if answers == 1 {
+                    ask().cut(60, Err(TransportErrorKind::Closed))
+                } else {
+                    ask()
+                }
+            }),
+        );
+        let wanted = Download {
+            size_hint: Some(100),
+            ..download(order)
+        };
+        let (result, sink) = rig.download(wanted, sink_for(order));
+        assert!(matches!(result.unwrap().verified, Verified::FullObject(_)));
+        assert!(sink.bytes == noise(100, 1));
+    }
+}
+
+#[test]
 fn a_range_that_is_lost_when_a_stream_takes_over_ends_an_in_order_download() {
     // The first range is under way, and may have delivered bytes, when the HEAD shows a weak tag:
     // its state is lost with the abort. What follows must not deliver them again.

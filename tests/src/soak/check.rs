@@ -9,7 +9,7 @@ use sans3_core::time::Instant;
 use sans3_core::transfer::{Downloaded, Order, Uploaded, Verified};
 
 use super::plan::{Job, name};
-use super::{Flight, Result_, Soak, Summary, Taken};
+use super::{Finished, Flight, Soak, Summary};
 use crate::drive::{Sink, Source};
 
 /// What is kept of a run to check it by.
@@ -23,6 +23,8 @@ pub(super) struct Watch {
     /// Bytes of pull sources that the server has.
     stored: BTreeMap<TransferId, BTreeSet<(u64, u64)>>,
     ended: BTreeSet<TransferId>,
+    /// Exchanges under way at the last look.
+    flights: usize,
 }
 
 impl Watch {
@@ -69,9 +71,14 @@ impl Watch {
         assert!(self.ended.insert(id), "{id:?} ended twice");
     }
 
-    pub(super) fn after_step(&self, session: &Session, flights: usize) {
+    /// A concurrency that was lowered holds for exchanges that begin after it.
+    pub(super) fn after_step(&mut self, session: &Session, flights: usize) {
         let slots = usize::from(session.config().slots());
-        assert!(flights <= slots, "{flights} exchanges in {slots} slots");
+        assert!(
+            flights <= slots.max(self.flights),
+            "{flights} exchanges in {slots} slots"
+        );
+        self.flights = flights;
     }
 
     /// Bounds on memory, and progress that never falls.
@@ -140,15 +147,14 @@ impl Soak {
         let mut reported = Vec::new();
         let mut lost = 0;
         let (mut succeeded, mut failed) = (0, 0);
-        for at in 0..self.taken.len() {
-            let result = match self.taken[at] {
-                Taken::Download(handle) => Result_::Download(self.session.take(handle)),
-                Taken::Upload(handle) => Result_::Upload(self.session.take(handle)),
-                Taken::Look(handle) => Result_::Look(self.session.take(handle)),
-            };
-            let error = match &result {
-                Result_::Download(result) => self.check_download(at, result),
-                Result_::Upload(result) => {
+        for at in 0..self.plan.jobs.len() {
+            if !self.results.contains_key(&at) {
+                self.take(self.taken[&at].id());
+            }
+            let result = &self.results[&at];
+            let error = match result {
+                Finished::Download(result) => self.check_download(at, result),
+                Finished::Upload(result) => {
                     lost += result
                         .as_ref()
                         .map_or_else(|error| error.lost_creates, |made| made.lost_creates);
@@ -159,7 +165,7 @@ impl Soak {
                     reported.extend(leftover.clone());
                     self.check_upload(at, result)
                 }
-                Result_::Look(result) => result.as_ref().err(),
+                Finished::Look(result) => result.as_ref().err(),
             };
             match error {
                 None => succeeded += 1,
@@ -195,7 +201,7 @@ impl Soak {
         let Job::Download { spec, .. } = &self.plan.jobs[at] else {
             panic!("the result of another job");
         };
-        let sink = &self.sinks[&self.taken[at].id()];
+        let sink = &self.sinks[&self.taken[&at].id()];
         if spec.order == Order::InOrder {
             assert!(!sink.wrote_twice(), "bytes came twice to an in-order sink");
         }

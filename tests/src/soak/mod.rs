@@ -10,6 +10,7 @@ mod plan;
 mod world;
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU16;
 use std::time::Duration;
 
 use sans3_core::attempt::{Attempt, AttemptId, Outcome, TransferId};
@@ -61,6 +62,9 @@ enum Event {
     Credentials,
     Release(TransferId),
     Cancel(Option<TransferId>),
+    /// A job is added.
+    Begin(usize),
+    Concurrency(NonZeroU16),
 }
 
 /// How an exchange ends.
@@ -88,7 +92,7 @@ enum Taken {
 }
 
 /// The result of one job.
-enum Result_ {
+enum Finished {
     Download(Result<Downloaded, TransferError>),
     Upload(Result<Uploaded, TransferError>),
     Look(Result<HeadObjectOutput, TransferError>),
@@ -106,7 +110,9 @@ struct Soak {
     flights: BTreeMap<AttemptId, Flight>,
     sinks: BTreeMap<TransferId, Sink>,
     sources: BTreeMap<TransferId, Source>,
-    taken: Vec<Taken>,
+    /// The jobs that have begun.
+    taken: BTreeMap<usize, Taken>,
+    results: BTreeMap<usize, Finished>,
     requests: Vec<String>,
     watch: Watch,
 }
@@ -129,7 +135,8 @@ impl Soak {
             flights: BTreeMap::new(),
             sinks: BTreeMap::new(),
             sources: BTreeMap::new(),
-            taken: Vec::new(),
+            taken: BTreeMap::new(),
+            results: BTreeMap::new(),
             requests: Vec::new(),
             watch: Watch::default(),
             seed,
@@ -139,11 +146,22 @@ impl Soak {
 
     fn run(mut self) -> Summary {
         for index in 0..self.plan.jobs.len() {
-            self.begin(index);
+            if one_in(3, &mut self.rng) {
+                let after = self.delay() * 4;
+                self.later(after, Event::Begin(index));
+            } else {
+                self.begin(index);
+            }
+        }
+        if self.plan.unrest && one_in(4, &mut self.rng) {
+            let count = u16::try_from(self.rng.below(10)).unwrap_or(0);
+            let after = self.delay() * 4;
+            let count = NonZeroU16::MIN.saturating_add(count);
+            self.later(after, Event::Concurrency(count));
         }
         if self.plan.unrest && one_in(2, &mut self.rng) {
-            let whom = self.rng.below(self.taken.len() as u64 + 1);
-            let whom = self.taken.get(plan::index(whom)).map(Taken::id);
+            let whom = self.rng.below(self.plan.jobs.len() as u64 + 1);
+            let whom = self.taken.get(&plan::index(whom)).map(Taken::id);
             let at = Duration::from_millis(self.rng.below(20_000));
             self.later(at, Event::Cancel(whom));
         }
@@ -189,7 +207,7 @@ impl Soak {
             }
         };
         self.watch.inserted(taken.id(), &self.plan.jobs[index]);
-        self.taken.push(taken);
+        self.taken.insert(index, taken);
     }
 
     /// One step of the session; false when all is done.
@@ -207,10 +225,18 @@ impl Soak {
                 let after = self.delay();
                 self.later(after, Event::Credentials);
             }
-            Step::Ended(id) => self.watch.ended(id, &self.flights),
+            Step::Ended(id) => {
+                self.watch.ended(id, &self.flights);
+                if one_in(2, &mut self.rng) {
+                    self.take(id);
+                }
+            }
             Step::Done => {
                 assert!(self.flights.is_empty(), "done with exchanges under way");
-                return false;
+                if self.taken.len() == self.plan.jobs.len() {
+                    return false;
+                }
+                self.wait(None);
             }
             Step::Wait { until, .. } => self.wait(until),
         }
@@ -333,6 +359,10 @@ impl Soak {
                     self.input(Input::Released { transfer, up_to });
                 }
             }
+            Event::Begin(index) => self.begin(index),
+            Event::Concurrency(count) => {
+                self.input(Input::Concurrency(count));
+            }
             Event::Cancel(whom) => {
                 self.world.story.push(format!("cancelled: {whom:?}"));
                 self.input(Input::Cancel(whom));
@@ -402,6 +432,20 @@ impl Soak {
             return id.aborted();
         }
         outcome
+    }
+
+    /// Takes the result of a transfer that has ended.
+    fn take(&mut self, id: TransferId) {
+        let found = self.taken.iter().find(|(_, taken)| taken.id() == id);
+        let Some((index, taken)) = found else {
+            panic!("{id:?} has ended and never began");
+        };
+        let result = match *taken {
+            Taken::Download(handle) => Finished::Download(self.session.take(handle)),
+            Taken::Upload(handle) => Finished::Upload(self.session.take(handle)),
+            Taken::Look(handle) => Finished::Look(self.session.take(handle)),
+        };
+        self.results.insert(*index, result);
     }
 
     fn input(&mut self, input: Input) -> Accepted {

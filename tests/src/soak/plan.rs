@@ -96,7 +96,7 @@ impl Plan {
             jobs.push(Job::draw(index, &server, unrest, rng));
         }
         Self {
-            config: session(&server, benign.is_some(), rng),
+            config: session(&server, faults == 0 || benign.is_some(), rng),
             server,
             jobs,
             faults,
@@ -158,7 +158,7 @@ impl Server {
     }
 }
 
-fn session(server: &Server, benign: bool, rng: &mut Rng) -> SessionConfig {
+fn session(server: &Server, mild: bool, rng: &mut Rng) -> SessionConfig {
     let mut made = config();
     made.limits = LIMITS;
     made.concurrency = NonZeroU16::MIN.saturating_add(u16::try_from(rng.below(8)).unwrap_or(0));
@@ -168,7 +168,7 @@ fn session(server: &Server, benign: bool, rng: &mut Rng) -> SessionConfig {
         1 => rng.below(50_000),
         _ => 1 << 20,
     };
-    if !benign {
+    if !mild {
         made.part_attempts = NonZeroU32::MIN.saturating_add(low(rng.below(10)));
         made.retry_budget = low(50 + rng.below(3_000));
     }
