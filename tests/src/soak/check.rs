@@ -6,7 +6,7 @@ use sans3_core::attempt::{Attempt, AttemptId, Outcome, TransferId};
 use sans3_core::error::{Cause, TransferError};
 use sans3_core::session::Session;
 use sans3_core::time::Instant;
-use sans3_core::transfer::{Downloaded, Order, Uploaded, Verified};
+use sans3_core::transfer::{Downloaded, Length, Order, Uploaded, Verified};
 
 use super::plan::{Job, name};
 use super::{Finished, Flight, Soak, Summary};
@@ -29,7 +29,13 @@ pub(super) struct Watch {
 
 impl Watch {
     pub(super) fn inserted(&mut self, id: TransferId, job: &Job) {
+        // What comes through a pipe has any length.
         let pieces = match job {
+            Job::Upload { spec, bytes, .. }
+                if bytes.is_empty() && matches!(spec.length, Length::Unknown { .. }) =>
+            {
+                60
+            }
             Job::Download { spec, object, .. } => {
                 let size = object.as_ref().map_or(0, Vec::len) as u64;
                 // It may be replaced by one of twice its size.
@@ -278,9 +284,12 @@ impl Soak {
         let expected = match &self.plan.jobs[at] {
             Job::Download { spec, object, .. } => object.is_none() || spec.if_match.is_some(),
             // Without checksums and tags there may be no telling whose object it is.
+            // A download that fails cancels the upload that it feeds.
             Job::Upload { spec, before, .. } => {
-                matches!(root, Cause::Spec(_) | Cause::Ambiguous { .. })
-                    || spec.options.if_none_match && before.is_some()
+                matches!(
+                    root,
+                    Cause::Spec(_) | Cause::Ambiguous { .. } | Cause::Cancelled
+                ) || spec.options.if_none_match && before.is_some()
             }
             Job::Look => true,
         };

@@ -113,6 +113,8 @@ struct Soak {
     /// The jobs that have begun.
     taken: BTreeMap<usize, Taken>,
     results: BTreeMap<usize, Finished>,
+    /// What a piped upload has asked for: where it begins and ends.
+    asked: Option<(u64, u64)>,
     requests: Vec<String>,
     watch: Watch,
 }
@@ -137,6 +139,7 @@ impl Soak {
             sources: BTreeMap::new(),
             taken: BTreeMap::new(),
             results: BTreeMap::new(),
+            asked: None,
             requests: Vec::new(),
             watch: Watch::default(),
             seed,
@@ -146,7 +149,7 @@ impl Soak {
 
     fn run(mut self) -> Summary {
         for index in 0..self.plan.jobs.len() {
-            if one_in(3, &mut self.rng) {
+            if one_in(3, &mut self.rng) && !self.plan.piped {
                 let after = self.delay() * 4;
                 self.later(after, Event::Begin(index));
             } else {
@@ -227,8 +230,9 @@ impl Soak {
             }
             Step::Ended(id) => {
                 self.watch.ended(id, &self.flights);
-                if one_in(2, &mut self.rng) {
+                if one_in(2, &mut self.rng) || self.is_piped(id) {
                     self.take(id);
+                    self.pump();
                 }
             }
             Step::Done => {
@@ -280,7 +284,59 @@ impl Soak {
         self.later(after, Event::End(id));
     }
 
+    /// Whether a transfer is one of the two ends of a pipe.
+    fn is_piped(&self, id: TransferId) -> bool {
+        let ends = [0, self.plan.jobs.len() - 1];
+        let mut ids = ends.iter().filter_map(|end| self.taken.get(end));
+        self.plan.piped && ids.any(|taken| taken.id() == id)
+    }
+
+    /// Hands on what the download of a pipe has and its upload has asked for.
+    fn pump(&mut self) {
+        let last = self.plan.jobs.len() - 1;
+        let (Some((start, end)), true) = (self.asked, self.plan.piped) else {
+            return;
+        };
+        let (from, to) = (self.taken[&0].id(), self.taken[&last].id());
+        let ended = match self.results.get(&0) {
+            Some(Finished::Download(Err(_))) => {
+                self.asked = None;
+                self.input(Input::Cancel(Some(to)));
+                return;
+            }
+            other => other.is_some(),
+        };
+        let Some(sink) = self.sinks.get_mut(&from) else {
+            return;
+        };
+        let front = sink.release().unwrap_or(0);
+        let up_to = front.min(end);
+        if up_to == start && !ended {
+            return;
+        }
+        let bytes = sink.bytes[..plan::index(up_to)].to_vec();
+        if let Job::Upload { bytes: all, .. } = &mut self.plan.jobs[last] {
+            all.clone_from(&bytes);
+        }
+        self.sources.insert(to, Source::new(bytes));
+        self.asked = (up_to < end && !ended).then_some((up_to, end));
+        self.watch.filled(to, up_to);
+        self.input(Input::Supplied {
+            transfer: to,
+            up_to,
+            end: ended && up_to == front,
+        });
+        self.input(Input::Released {
+            transfer: from,
+            up_to,
+        });
+    }
+
     fn fill(&mut self, transfer: TransferId, offset: u64, len: u64) {
+        if self.is_piped(transfer) {
+            self.asked = Some((offset, offset.saturating_add(len)));
+            return self.pump();
+        }
         let total = self.sources[&transfer].len();
         let up_to = offset.saturating_add(len).min(total);
         assert!(len > 0 && offset <= total, "a fill for nothing");
@@ -353,6 +409,7 @@ impl Soak {
                 });
             }
             Event::Credentials => self.provide(),
+            Event::Release(transfer) if self.is_piped(transfer) => self.pump(),
             Event::Release(transfer) => {
                 let sink = self.sinks.get_mut(&transfer);
                 if let Some(up_to) = sink.and_then(Sink::release) {
