@@ -226,7 +226,7 @@ impl Soak {
                 offset,
                 len,
             } => self.fill(transfer, offset, len),
-            Step::NeedCredentials if one_in(2, &mut self.rng) => self.provide(),
+            Step::NeedCredentials if self.plan.prompt => self.provide(),
             Step::NeedCredentials => {
                 let after = self.delay();
                 self.later(after, Event::Credentials);
