@@ -1,7 +1,7 @@
 use core::any::Any;
 
-use super::sealed::IntoWork;
 use super::flights::Flights;
+use super::sealed::IntoWork;
 use super::tries::{Tries, Verdict};
 use super::{Counters, Cx, Next, Transfer, Work};
 use crate::attempt::{Ending, Outcome};

@@ -176,12 +176,7 @@ impl Tries {
 
     /// A refusal without a code, as all are that answer a HEAD: what has a remedy where it is named
     /// has it here too, if there is a sign of it.
-    fn remedy_unnamed(
-        &mut self,
-        status: u16,
-        outcome: &Outcome,
-        cx: &mut Cx<'_>,
-    ) -> FailureClass {
+    fn remedy_unnamed(&mut self, status: u16, outcome: &Outcome, cx: &mut Cx<'_>) -> FailureClass {
         let credentials = &cx.shared.credentials;
         let renewed = outcome.generation < credentials.generation();
         let renewing = credentials.is_awaited() && !self.refreshed;

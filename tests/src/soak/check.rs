@@ -6,10 +6,10 @@ use sans3_core::attempt::{Attempt, AttemptId, Outcome, TransferId};
 use sans3_core::error::{Cause, TransferError};
 use sans3_core::session::Session;
 use sans3_core::time::Instant;
-use sans3_core::transfer::{Downloaded, Order, Uploaded, Verified};
+use sans3_core::transfer::{Downloaded, Length, Order, Uploaded, Verified};
 
 use super::plan::{Job, name};
-use super::{Flight, Result_, Soak, Summary, Taken};
+use super::{Finished, Flight, Soak, Summary};
 use crate::drive::{Sink, Source};
 
 /// What is kept of a run to check it by.
@@ -22,17 +22,25 @@ pub(super) struct Watch {
     filled: BTreeMap<TransferId, u64>,
     /// Bytes of pull sources that the server has.
     stored: BTreeMap<TransferId, BTreeSet<(u64, u64)>>,
-    released: BTreeMap<TransferId, u64>,
     ended: BTreeSet<TransferId>,
+    /// Exchanges under way at the last look.
+    flights: usize,
 }
 
 impl Watch {
     pub(super) fn inserted(&mut self, id: TransferId, job: &Job) {
+        // What comes through a pipe has any length.
         let pieces = match job {
+            Job::Upload { spec, bytes, .. }
+                if bytes.is_empty() && matches!(spec.length, Length::Unknown { .. }) =>
+            {
+                60
+            }
             Job::Download { spec, object, .. } => {
                 let size = object.as_ref().map_or(0, Vec::len) as u64;
                 // It may be replaced by one of twice its size.
-                spec.part_size.map_or(1, |part| (2 * size + 100).div_ceil(part.get()))
+                spec.part_size
+                    .map_or(1, |part| (2 * size + 100).div_ceil(part.get()))
             }
             Job::Upload { spec, bytes, .. } => spec
                 .part_size
@@ -42,12 +50,7 @@ impl Watch {
         self.bounds.insert(id, 31 * (pieces + 4) + 40);
     }
 
-    pub(super) fn started(
-        &mut self,
-        attempt: &Attempt,
-        session: &Session,
-        _sinks: &BTreeMap<TransferId, Sink>,
-    ) {
+    pub(super) fn started(&mut self, attempt: &Attempt) {
         let transfer = attempt.id().transfer();
         let count = self.attempts.entry(transfer).or_default();
         *count += 1;
@@ -55,7 +58,6 @@ impl Watch {
             *count <= self.bounds[&transfer],
             "{count} attempts of {transfer:?} and no end"
         );
-        let _ = session;
     }
 
     pub(super) fn filled(&mut self, transfer: TransferId, up_to: u64) {
@@ -69,19 +71,20 @@ impl Watch {
         }
     }
 
-    pub(super) fn released(&mut self, transfer: TransferId, up_to: u64) {
-        self.released.insert(transfer, up_to);
-    }
-
     pub(super) fn ended(&mut self, id: TransferId, flights: &BTreeMap<AttemptId, Flight>) {
         let flying = flights.keys().any(|flight| flight.transfer() == id);
         assert!(!flying, "{id:?} ended with exchanges under way");
         assert!(self.ended.insert(id), "{id:?} ended twice");
     }
 
-    pub(super) fn after_step(&self, session: &Session, flights: usize) {
+    /// A concurrency that was lowered holds for exchanges that begin after it.
+    pub(super) fn after_step(&mut self, session: &Session, flights: usize) {
         let slots = usize::from(session.config().slots());
-        assert!(flights <= slots, "{flights} exchanges in {slots} slots");
+        assert!(
+            flights <= slots.max(self.flights),
+            "{flights} exchanges in {slots} slots"
+        );
+        self.flights = flights;
     }
 
     /// Bounds on memory, and progress that never falls.
@@ -136,7 +139,11 @@ impl Watch {
                 progress.bytes
             );
             let parts = progress.parts_total.unwrap_or(u32::MAX);
-            assert!(progress.parts <= parts, "{} of {parts} parts", progress.parts);
+            assert!(
+                progress.parts <= parts,
+                "{} of {parts} parts",
+                progress.parts
+            );
         }
     }
 }
@@ -146,15 +153,14 @@ impl Soak {
         let mut reported = Vec::new();
         let mut lost = 0;
         let (mut succeeded, mut failed) = (0, 0);
-        for at in 0..self.taken.len() {
-            let result = match self.taken[at] {
-                Taken::Download(handle) => Result_::Download(self.session.take(handle)),
-                Taken::Upload(handle) => Result_::Upload(self.session.take(handle)),
-                Taken::Look(handle) => Result_::Look(self.session.take(handle)),
-            };
-            let error = match &result {
-                Result_::Download(result) => self.check_download(at, result),
-                Result_::Upload(result) => {
+        for at in 0..self.plan.jobs.len() {
+            if !self.results.contains_key(&at) {
+                self.take(self.taken[&at].id());
+            }
+            let result = &self.results[&at];
+            let error = match result {
+                Finished::Download(result) => self.check_download(at, result),
+                Finished::Upload(result) => {
                     lost += result
                         .as_ref()
                         .map_or_else(|error| error.lost_creates, |made| made.lost_creates);
@@ -165,7 +171,7 @@ impl Soak {
                     reported.extend(leftover.clone());
                     self.check_upload(at, result)
                 }
-                Result_::Look(result) => result.as_ref().err(),
+                Finished::Look(result) => result.as_ref().err(),
             };
             match error {
                 None => succeeded += 1,
@@ -201,7 +207,7 @@ impl Soak {
         let Job::Download { spec, .. } = &self.plan.jobs[at] else {
             panic!("the result of another job");
         };
-        let sink = &self.sinks[&self.taken[at].id()];
+        let sink = &self.sinks[&self.taken[&at].id()];
         if spec.order == Order::InOrder {
             assert!(!sink.wrote_twice(), "bytes came twice to an in-order sink");
         }
@@ -276,13 +282,14 @@ impl Soak {
             "job {at}: {error}"
         );
         let expected = match &self.plan.jobs[at] {
-            Job::Download { spec, object, .. } => {
-                object.is_none() || spec.if_match.is_some()
-            }
+            Job::Download { spec, object, .. } => object.is_none() || spec.if_match.is_some(),
             // Without checksums and tags there may be no telling whose object it is.
+            // A download that fails cancels the upload that it feeds.
             Job::Upload { spec, before, .. } => {
-                matches!(root, Cause::Spec(_) | Cause::Ambiguous { .. })
-                    || spec.options.if_none_match && before.is_some()
+                matches!(
+                    root,
+                    Cause::Spec(_) | Cause::Ambiguous { .. } | Cause::Cancelled
+                ) || spec.options.if_none_match && before.is_some()
             }
             Job::Look => true,
         };

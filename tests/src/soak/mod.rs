@@ -10,17 +10,18 @@ mod plan;
 mod world;
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU16;
 use std::time::Duration;
 
 use sans3_core::attempt::{Attempt, AttemptId, Outcome, TransferId};
 use sans3_core::error::{CredentialsError, TransferError};
 use sans3_core::operation::{HeadObject, HeadObjectOutput};
 use sans3_core::rng::Rng;
+use sans3_core::session::Handle;
 use sans3_core::session::{Accepted, Input, Machine, Session, Step};
 use sans3_core::sign::Credentials;
 use sans3_core::time::{Instant, UnixTime};
 use sans3_core::transfer::{Call, Download, Downloaded, Upload, Uploaded};
-use sans3_core::session::Handle;
 
 use crate::drive::{EPOCH, Sink, Source, run as exchange};
 use check::Watch;
@@ -61,6 +62,9 @@ enum Event {
     Credentials,
     Release(TransferId),
     Cancel(Option<TransferId>),
+    /// A job is added.
+    Begin(usize),
+    Concurrency(NonZeroU16),
 }
 
 /// How an exchange ends.
@@ -88,7 +92,7 @@ enum Taken {
 }
 
 /// The result of one job.
-enum Result_ {
+enum Finished {
     Download(Result<Downloaded, TransferError>),
     Upload(Result<Uploaded, TransferError>),
     Look(Result<HeadObjectOutput, TransferError>),
@@ -106,7 +110,11 @@ struct Soak {
     flights: BTreeMap<AttemptId, Flight>,
     sinks: BTreeMap<TransferId, Sink>,
     sources: BTreeMap<TransferId, Source>,
-    taken: Vec<Taken>,
+    /// The jobs that have begun.
+    taken: BTreeMap<usize, Taken>,
+    results: BTreeMap<usize, Finished>,
+    /// What a piped upload has asked for: where it begins and ends.
+    asked: Option<(u64, u64)>,
     requests: Vec<String>,
     watch: Watch,
 }
@@ -114,9 +122,10 @@ struct Soak {
 impl Soak {
     fn new(seed: u64) -> Self {
         let plan = Plan::draw(seed);
-        let downloads = (0..).zip(&plan.jobs).filter_map(|(index, job)| {
-            matches!(job, Job::Download { .. }).then(|| world::target(index))
-        });
+        let downloads = (0..)
+            .zip(&plan.jobs)
+            .filter(|(_, job)| matches!(job, Job::Download { .. }))
+            .map(|(index, _)| plan::name(index));
         let world = World::new(&plan, seed, downloads.collect());
         Self {
             session: Session::new(plan.config.clone(), seed),
@@ -128,7 +137,9 @@ impl Soak {
             flights: BTreeMap::new(),
             sinks: BTreeMap::new(),
             sources: BTreeMap::new(),
-            taken: Vec::new(),
+            taken: BTreeMap::new(),
+            results: BTreeMap::new(),
+            asked: None,
             requests: Vec::new(),
             watch: Watch::default(),
             seed,
@@ -138,11 +149,22 @@ impl Soak {
 
     fn run(mut self) -> Summary {
         for index in 0..self.plan.jobs.len() {
-            self.begin(index);
+            if one_in(3, &mut self.rng) && !self.plan.piped {
+                let after = self.delay() * 4;
+                self.later(after, Event::Begin(index));
+            } else {
+                self.begin(index);
+            }
+        }
+        if self.plan.unrest && one_in(4, &mut self.rng) {
+            let count = u16::try_from(self.rng.below(10)).unwrap_or(0);
+            let after = self.delay() * 4;
+            let count = NonZeroU16::MIN.saturating_add(count);
+            self.later(after, Event::Concurrency(count));
         }
         if self.plan.unrest && one_in(2, &mut self.rng) {
-            let whom = self.rng.below(self.taken.len() as u64 + 1);
-            let whom = self.taken.get(plan::index(whom)).map(Taken::id);
+            let whom = self.rng.below(self.plan.jobs.len() as u64 + 1);
+            let whom = self.taken.get(&plan::index(whom)).map(Taken::id);
             let at = Duration::from_millis(self.rng.below(20_000));
             self.later(at, Event::Cancel(whom));
         }
@@ -188,7 +210,7 @@ impl Soak {
             }
         };
         self.watch.inserted(taken.id(), &self.plan.jobs[index]);
-        self.taken.push(taken);
+        self.taken.insert(index, taken);
     }
 
     /// One step of the session; false when all is done.
@@ -206,10 +228,19 @@ impl Soak {
                 let after = self.delay();
                 self.later(after, Event::Credentials);
             }
-            Step::Ended(id) => self.watch.ended(id, &self.flights),
+            Step::Ended(id) => {
+                self.watch.ended(id, &self.flights);
+                if one_in(2, &mut self.rng) || self.is_piped(id) {
+                    self.take(id);
+                    self.pump();
+                }
+            }
             Step::Done => {
                 assert!(self.flights.is_empty(), "done with exchanges under way");
-                return false;
+                if self.taken.len() == self.plan.jobs.len() {
+                    return false;
+                }
+                self.wait(None);
             }
             Step::Wait { until, .. } => self.wait(until),
         }
@@ -217,8 +248,7 @@ impl Soak {
     }
 
     fn start(&mut self, attempt: Attempt) {
-        self.watch
-            .started(&attempt, &self.session, &self.sinks);
+        self.watch.started(&attempt);
         let id = attempt.id();
         let ending = match self.rng.below(if self.plan.is_calm() { 1 } else { 60 }) {
             1 => Ending::LostBefore,
@@ -235,7 +265,11 @@ impl Soak {
 
     fn abort(&mut self, id: AttemptId) {
         // A calm run loses nothing.
-        let dice = if self.plan.is_calm() { 4 } else { self.rng.below(5) };
+        let dice = if self.plan.is_calm() {
+            4
+        } else {
+            self.rng.below(5)
+        };
         let share = self.rng.below(1_001);
         let Some(flight) = self.flights.get_mut(&id) else {
             panic!("an exchange is ended that is not under way");
@@ -250,13 +284,66 @@ impl Soak {
         self.later(after, Event::End(id));
     }
 
+    /// Whether a transfer is one of the two ends of a pipe.
+    fn is_piped(&self, id: TransferId) -> bool {
+        let ends = [0, self.plan.jobs.len() - 1];
+        let mut ids = ends.iter().filter_map(|end| self.taken.get(end));
+        self.plan.piped && ids.any(|taken| taken.id() == id)
+    }
+
+    /// Hands on what the download of a pipe has and its upload has asked for.
+    fn pump(&mut self) {
+        let last = self.plan.jobs.len() - 1;
+        let (Some((start, end)), true) = (self.asked, self.plan.piped) else {
+            return;
+        };
+        let (from, to) = (self.taken[&0].id(), self.taken[&last].id());
+        let ended = match self.results.get(&0) {
+            Some(Finished::Download(Err(_))) => {
+                self.asked = None;
+                self.input(Input::Cancel(Some(to)));
+                return;
+            }
+            other => other.is_some(),
+        };
+        let Some(sink) = self.sinks.get_mut(&from) else {
+            return;
+        };
+        let front = sink.release().unwrap_or(0);
+        let up_to = front.min(end);
+        if up_to == start && !ended {
+            return;
+        }
+        let bytes = sink.bytes[..plan::index(up_to)].to_vec();
+        if let Job::Upload { bytes: all, .. } = &mut self.plan.jobs[last] {
+            all.clone_from(&bytes);
+        }
+        self.sources.insert(to, Source::new(bytes));
+        self.asked = (up_to < end && !ended).then_some((up_to, end));
+        self.watch.filled(to, up_to);
+        self.input(Input::Supplied {
+            transfer: to,
+            up_to,
+            end: ended && up_to == front,
+        });
+        self.input(Input::Released {
+            transfer: from,
+            up_to,
+        });
+    }
+
     fn fill(&mut self, transfer: TransferId, offset: u64, len: u64) {
+        if self.is_piped(transfer) {
+            self.asked = Some((offset, offset.saturating_add(len)));
+            return self.pump();
+        }
         let total = self.sources[&transfer].len();
         let up_to = offset.saturating_add(len).min(total);
         assert!(len > 0 && offset <= total, "a fill for nothing");
         self.watch.filled(transfer, up_to);
         // Whether the end is seen with the last byte or only behind it is up to the source.
-        let end = up_to < offset.saturating_add(len) || (up_to == total && one_in(2, &mut self.rng));
+        let end =
+            up_to < offset.saturating_add(len) || (up_to == total && one_in(2, &mut self.rng));
         let after = self.delay();
         if one_in(3, &mut self.rng) && up_to > offset {
             let middle = offset + self.rng.below(up_to - offset);
@@ -322,12 +409,16 @@ impl Soak {
                 });
             }
             Event::Credentials => self.provide(),
+            Event::Release(transfer) if self.is_piped(transfer) => self.pump(),
             Event::Release(transfer) => {
                 let sink = self.sinks.get_mut(&transfer);
                 if let Some(up_to) = sink.and_then(Sink::release) {
-                    self.watch.released(transfer, up_to);
                     self.input(Input::Released { transfer, up_to });
                 }
+            }
+            Event::Begin(index) => self.begin(index),
+            Event::Concurrency(count) => {
+                self.input(Input::Concurrency(count));
             }
             Event::Cancel(whom) => {
                 self.world.story.push(format!("cancelled: {whom:?}"));
@@ -366,7 +457,9 @@ impl Soak {
         let Flight { attempt, ending } = flight;
         let id = attempt.id();
         if let Ending::LostBefore = ending {
-            self.world.story.push(format!("{id} is lost before it began"));
+            self.world
+                .story
+                .push(format!("{id} is lost before it began"));
             return id.aborted();
         }
         if let Ending::Cut(share) | Ending::LostAfter(share) = ending {
@@ -396,6 +489,20 @@ impl Soak {
             return id.aborted();
         }
         outcome
+    }
+
+    /// Takes the result of a transfer that has ended.
+    fn take(&mut self, id: TransferId) {
+        let found = self.taken.iter().find(|(_, taken)| taken.id() == id);
+        let Some((index, taken)) = found else {
+            panic!("{id:?} has ended and never began");
+        };
+        let result = match *taken {
+            Taken::Download(handle) => Finished::Download(self.session.take(handle)),
+            Taken::Upload(handle) => Finished::Upload(self.session.take(handle)),
+            Taken::Look(handle) => Finished::Look(self.session.take(handle)),
+        };
+        self.results.insert(*index, result);
     }
 
     fn input(&mut self, input: Input) -> Accepted {

@@ -28,6 +28,8 @@ pub(super) struct Plan {
     pub(super) config: SessionConfig,
     pub(super) server: Server,
     pub(super) jobs: Vec<Job>,
+    /// Whether the last job uploads what the first one downloads, as it comes in.
+    pub(super) piped: bool,
     /// How many of 1,000 requests go wrong.
     pub(super) faults: u64,
     /// At most so many requests go wrong, all in ways that a client must get over.
@@ -95,10 +97,23 @@ impl Plan {
         for index in 0..1 + rng.below(4) {
             jobs.push(Job::draw(index, &server, unrest, rng));
         }
+        let piped = one_in(5, rng) && matches!(jobs.first(), Some(Job::Download { .. }));
+        if piped {
+            jobs.push(Job::fed(jobs.len() as u64, rng));
+            if let Some(Job::Download { spec, .. }) = jobs.first_mut() {
+                spec.order = Order::InOrder;
+            }
+            if let Some(Job::Download { sink, .. }) = jobs.first_mut() {
+                let fails_at = sink.fails_at;
+                *sink = Sink::in_order();
+                sink.fails_at = fails_at;
+            }
+        }
         Self {
-            config: session(&server, benign.is_some(), rng),
+            config: session(&server, faults == 0 || benign.is_some(), rng),
             server,
             jobs,
+            piped,
             faults,
             benign,
             unrest,
@@ -158,7 +173,7 @@ impl Server {
     }
 }
 
-fn session(server: &Server, benign: bool, rng: &mut Rng) -> SessionConfig {
+fn session(server: &Server, mild: bool, rng: &mut Rng) -> SessionConfig {
     let mut made = config();
     made.limits = LIMITS;
     made.concurrency = NonZeroU16::MIN.saturating_add(u16::try_from(rng.below(8)).unwrap_or(0));
@@ -168,7 +183,7 @@ fn session(server: &Server, benign: bool, rng: &mut Rng) -> SessionConfig {
         1 => rng.below(50_000),
         _ => 1 << 20,
     };
-    if !benign {
+    if !mild {
         made.part_attempts = NonZeroU32::MIN.saturating_add(low(rng.below(10)));
         made.retry_budget = low(50 + rng.below(3_000));
     }
@@ -225,6 +240,21 @@ impl Job {
             spec,
             sink,
             object: (!one_in(20, rng)).then_some(object),
+        }
+    }
+
+    /// An upload whose bytes are not known yet.
+    fn fed(index: u64, rng: &mut Rng) -> Self {
+        let spec = Upload {
+            part_size: NonZeroU64::new(part_size(size(rng), rng)),
+            ..Upload::new(bucket(), key(index), Length::Unknown { equal_parts: false })
+        };
+        Self::Upload {
+            spec: Box::new(spec),
+            source: Source::default(),
+            bytes: Vec::new(),
+            changing: false,
+            before: None,
         }
     }
 

@@ -7,7 +7,7 @@ use http::Method;
 use sans3_core::error::TransportErrorKind;
 use sans3_core::rng::Rng;
 
-use super::plan::{Plan, Server, Tags, bucket, index, name, noise, one_in};
+use super::plan::{Plan, Server, Tags, bucket, index, noise, one_in};
 use crate::drive::{EPOCH, Peer, Reply, Sent, ask};
 use crate::faults::Fault;
 use crate::model::{Access, AccessKey, Anonymous, Etags, Model, Operation, Request, Route};
@@ -111,7 +111,10 @@ const VALUES: [(&str, &str); 12] = [
     ("content-length", "18446744073709551616"),
     ("content-range", "bytes 9-0/10"),
     ("content-range", "bytes 0-9/*"),
-    ("content-range", "bytes 0-18446744073709551615/18446744073709551615"),
+    (
+        "content-range",
+        "bytes 0-18446744073709551615/18446744073709551615",
+    ),
     ("x-amz-checksum-crc64nvme", "rosUhgp5mIg="),
     ("x-amz-checksum-crc64nvme", "?"),
     ("x-amz-checksum-type", "COMPOSITE"),
@@ -321,10 +324,7 @@ impl World {
         }
         if let Some(Cut(share)) = self.cut.take() {
             let len = reply.bytes().len() as u64;
-            reply = reply.cut(
-                index(len * share / 1_000),
-                Err(TransportErrorKind::Aborted),
-            );
+            reply = reply.cut(index(len * share / 1_000), Err(TransportErrorKind::Aborted));
         }
         let whole = Bytes::from(reply.bytes());
         reply.body = Vec::new();
@@ -356,11 +356,6 @@ impl Peer for World {
         self.story.push(format!("{line} -> {status:?}"));
         self.dress(operation, reply)
     }
-}
-
-/// The object of a job, as it is named in the model.
-pub(super) fn target(job: u64) -> String {
-    name(job)
 }
 
 fn refuse((status, code): (u16, &'static str)) -> Trouble {

@@ -65,7 +65,8 @@ pub enum Order {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Downloaded {
-    /// The object's size in bytes.
+    /// The object's size in bytes. A target for random access must be cut to it: where no entity tag
+    /// held the answers together, a first one may have been of a longer version.
     pub size: u64,
     /// Its entity tag.
     pub etag: Option<ETag>,

@@ -62,6 +62,8 @@ impl Ranges {
             ranges.pieces = 1;
             ranges.finished = 1;
             ranges.record(range, &report.checksums, known)?;
+            // The server may ignore the ranges that follow: then another stream begins with this.
+            ranges.prefix = (range.end(), report.checksums.clone());
         }
         Ok(ranges)
     }

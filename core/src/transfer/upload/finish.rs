@@ -225,9 +225,7 @@ impl Look {
             (Reason::Reconcile { gone: true, .. }, Likeness::Other(detail)) => {
                 Seen::NotOurs(Cause::Conflict { found, detail })
             }
-            (Reason::Reconcile { cause, .. }, Likeness::Other(_)) => {
-                Seen::NotOurs(cause.clone())
-            }
+            (Reason::Reconcile { cause, .. }, Likeness::Other(_)) => Seen::NotOurs(cause.clone()),
         }
     }
 

@@ -4,9 +4,7 @@ use crate::attempt::{Ending, Failure, Outcome, Payload};
 use crate::checksum::{Algorithm, Checksum, combine};
 use crate::error::{ApiMisuse, Cause, Rule, SpecError, Violation};
 use crate::etag::ETag;
-use crate::operation::{
-    CompletedPart, Operation, OperationKind, UploadPart, UploadPartOutput,
-};
+use crate::operation::{CompletedPart, Operation, OperationKind, UploadPart, UploadPartOutput};
 use crate::part::{PartNumber, PartPlan, PartSchedule, PartSpec};
 use crate::session::Blocked;
 use crate::time::Instant;

@@ -11,8 +11,8 @@ use crate::checksum::{Algorithm, Checksum};
 use crate::error::{Cause, SpecError, TransferError, Unreachable};
 use crate::etag::ETag;
 use crate::operation::{
-    AbortMultipartUpload, CompleteMultipartUpload, CreateMultipartUpload,
-    HeadObject, Operation, OperationKind, PutObject, UploadId, UploadPart,
+    AbortMultipartUpload, CompleteMultipartUpload, CreateMultipartUpload, HeadObject, Operation,
+    OperationKind, PutObject, UploadId, UploadPart,
 };
 use crate::part::{PartPlan, PartSchedule};
 use crate::session::Blocked;
