@@ -10,7 +10,7 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use sans3_core::attempt::{BodySource, Deadlines, Sent};
 use sans3_core::error::{SourceError, TransportErrorKind};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep};
 
 use crate::net::{Fault, Meter};
 use crate::source::{Slices, Source};
@@ -149,25 +149,18 @@ impl Sending {
     /// time, or no answer has come for the head time since the last one was taken.
     pub(crate) async fn overdue(&self, deadlines: Deadlines) -> Fault {
         loop {
-            let (deadline, kind, what) = match self.taken.get() {
-                Some(taken) => (
-                    *taken + deadlines.head,
-                    TransportErrorKind::HeadTimeout,
-                    deadlines.head,
-                ),
+            let (since, limit, kind) = match self.taken.get() {
+                Some(taken) => (*taken, deadlines.head, TransportErrorKind::HeadTimeout),
                 None => {
                     let since = self.began.max(self.meter.last_write());
-                    (
-                        since + deadlines.idle,
-                        TransportErrorKind::IdleTimeout,
-                        deadlines.idle,
-                    )
+                    (since, deadlines.idle, TransportErrorKind::IdleTimeout)
                 }
             };
-            if deadline <= Instant::now() {
-                return Fault::new(kind, format!("nothing moved for {what:?}"));
+            let left = limit.saturating_sub(since.elapsed());
+            if left.is_zero() {
+                return Fault::new(kind, format!("nothing moved for {limit:?}"));
             }
-            sleep_until(deadline).await;
+            sleep(left).await;
         }
     }
 

@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
-/// What a buffer holds. Two of them are in use for each exchange, one that is filled and one that
-/// is written, and together make the default of `SessionConfig::exchange_memory`.
-pub(crate) const BUFFER_SIZE: usize = 512 * 1024;
+/// What a buffer holds. An exchange has three of them in use at most: one that is filled, one that
+/// is full and one that is written. With what the connection itself holds (twice 64 KiB) they stay
+/// within the mebibyte that `SessionConfig::exchange_memory` sets aside.
+pub(crate) const BUFFER_SIZE: usize = 256 * 1024;
 
 /// A buffer that begins in the middle of a page triples the kernel's cost of copying on common
 /// processors, and that is where allocators put large ones.

@@ -17,14 +17,15 @@ use sans3_platform::{Replace, SourceFile};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::buffer::BufferPool;
-use crate::driver::{Command, Driver, Shared};
+use crate::command::{Command, Ends};
+use crate::driver::Driver;
 use crate::net::{Connector, Pool, client_config};
 use crate::pages::Pages;
-use crate::running::{Running, Stats, Ticket};
+use crate::running::{Running, Ticket};
+use crate::shared::{Shared, Stats};
 use crate::sink::{FileSink, MemorySink, OrderedSink, Sink};
 use crate::source::{FileSource, PullSource, Source};
 use crate::stream::DownloadStream;
@@ -45,7 +46,6 @@ struct Inner {
     commands: mpsc::Sender<Command>,
     shared: Arc<Shared>,
     config: SessionConfig,
-    provider: Option<Arc<dyn crate::ProvideCredentials>>,
     /// The tasks of transfers, which are waited for at the end.
     tasks: TaskTracker,
 }
@@ -76,28 +76,18 @@ impl Client {
             .then(|| client_config(ca_bundle.as_deref()))
             .transpose()?;
         let slots = usize::from(session.slots());
-        let shared = Arc::new(Shared {
-            signals: Arc::default(),
-            pool: Arc::new(Pool::new(Connector::new(tls), slots)),
-            // One that is filled and one that is written, for each exchange.
-            buffers: BufferPool::new(2 * slots, Arc::default()),
-            notices: Default::default(),
-            closing: CancellationToken::new(),
-        });
+        let pool = Pool::new(Connector::new(tls), slots);
+        let buffers = BufferPool::new(3 * slots, Arc::default());
+        let shared = Arc::new(Shared::new(pool, buffers, provider));
         let (commands, receiver) = mpsc::channel(COMMANDS);
-        let driver = Driver::new(
-            Session::new(session.clone(), seed),
-            receiver,
-            Arc::clone(&shared),
-            provider.clone(),
-        );
+        let core = Session::new(session.clone(), seed);
+        let driver = Driver::new(core, receiver, Arc::clone(&shared));
         runtime.spawn(driver.run());
         let tasks = TaskTracker::new();
         Ok(Self(Arc::new(Inner {
             commands,
             shared,
             config: session,
-            provider,
             tasks,
         })))
     }
@@ -124,7 +114,7 @@ impl Client {
             let sink = blocking(move || FileSink::create(&path, options, buffers)).await??;
             let sink = Arc::new(sink);
             let target = Sink::File(Arc::clone(&sink));
-            let result = client.run(download, Source::None, target, &ticket).await;
+            let result = client.run(download, target.into(), &ticket).await;
             blocking(move || match result {
                 // Nobody expects a file to appear after they have turned away from it.
                 Ok(_) if ticket.is_cancelled() => {
@@ -179,7 +169,7 @@ impl Client {
         self.spawn(async move |client, ticket| {
             let sink = Arc::new(MemorySink::new(limit, client.0.shared.buffers.gauge()));
             let target = Sink::Memory(Arc::clone(&sink));
-            let downloaded = client.run(download, Source::None, target, &ticket).await?;
+            let downloaded = client.run(download, target.into(), &ticket).await?;
             let bytes = sink.take().map_err(TransferError::new)?;
             Ok((downloaded, bytes))
         })
@@ -197,7 +187,7 @@ impl Client {
             };
             let source = FileSource::new(file, Arc::clone(&client.0.shared.buffers));
             client
-                .run(upload, Source::File(Arc::new(source)), Sink::None, &ticket)
+                .run(upload, Source::File(Arc::new(source)).into(), &ticket)
                 .await
         })
     }
@@ -210,7 +200,7 @@ impl Client {
         };
         self.spawn(async move |client, ticket| {
             client
-                .run(upload, Source::Memory(bytes), Sink::None, &ticket)
+                .run(upload, Source::Memory(bytes).into(), &ticket)
                 .await
         })
     }
@@ -230,7 +220,7 @@ impl Client {
         self.spawn(async move |client, ticket| {
             let source = PullSource::new(Box::new(reader), client.0.shared.buffers.gauge());
             client
-                .run(upload, Source::Pull(Arc::new(source)), Sink::None, &ticket)
+                .run(upload, Source::Pull(Arc::new(source)).into(), &ticket)
                 .await
         })
     }
@@ -277,11 +267,7 @@ impl Client {
     /// The failed attempts since the last call, oldest first, and what was done about each. At most
     /// 1,024 are kept.
     pub fn notices(&self) -> Vec<Notice> {
-        let notices = self.0.shared.notices.lock();
-        notices
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .drain(..)
-            .collect()
+        self.0.shared.take_notices()
     }
 
     /// What was used so far.
@@ -300,11 +286,7 @@ impl Client {
 
     /// Carries out a transfer that neither sends nor brings bytes.
     pub(crate) fn transfer<T: Transfer>(&self, transfer: T) -> Running<T::Output> {
-        self.spawn(async move |client, ticket| {
-            client
-                .run(transfer, Source::None, Sink::None, &ticket)
-                .await
-        })
+        self.spawn(async move |client, ticket| client.run(transfer, Ends::default(), &ticket).await)
     }
 
     fn stream(&self, download: Download, ticket: Arc<Ticket>) -> DownloadStream {
@@ -316,7 +298,7 @@ impl Client {
         let sink = Arc::new(OrderedSink::new(Arc::clone(&self.0.shared.buffers)));
         let target = Sink::Ordered(Arc::clone(&sink));
         let running = self.spawn_with(ticket, async move |client, ticket| {
-            client.run(download, Source::None, target, &ticket).await
+            client.run(download, target.into(), &ticket).await
         });
         DownloadStream::new(running, sink, part_size)
     }
@@ -342,14 +324,13 @@ impl Client {
     async fn run<T: Transfer>(
         &self,
         transfer: T,
-        source: Source,
-        sink: Sink,
+        ends: Ends,
         ticket: &Arc<Ticket>,
     ) -> Result<T::Output, Error> {
         if self.0.shared.closing.is_cancelled() {
             return Err(Error::Closed);
         }
-        let (command, result) = Command::new(transfer, source, sink, Arc::clone(ticket));
+        let (command, result) = Command::new(transfer, ends, Arc::clone(ticket));
         self.0
             .commands
             .send(command)
@@ -359,13 +340,13 @@ impl Client {
     }
 
     async fn presign_request(&self, request: Unsigned, expires: Duration) -> Result<String, Error> {
-        let credentials = match (&self.0.config.credentials, &self.0.provider) {
-            (CredentialSource::Static(credentials), _) => Arc::clone(credentials),
-            (_, Some(provider)) => {
-                let provided = provider.provide().await;
+        let credentials = match &self.0.config.credentials {
+            CredentialSource::Static(credentials) => Arc::clone(credentials),
+            CredentialSource::Provided => {
+                let provided = self.0.shared.credentials().await;
                 Arc::new(provided.map_err(TransferError::new)?)
             }
-            (_, None) => {
+            CredentialSource::Anonymous => {
                 let text = "a URL can't be presigned without credentials";
                 return Err(Error::Config(text.into()));
             }

@@ -1,59 +1,25 @@
 //! The one task that owns the session: it takes steps, and hands back what came of them.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::collections::{BTreeMap, HashMap};
+use std::future::Future;
+use std::sync::Arc;
 
 use sans3_core::attempt::{Attempt, AttemptId, TransferId};
-use sans3_core::error::{CredentialsError, TransferError};
-use sans3_core::session::{Input, Machine as _, Notice, Session, Step};
+use sans3_core::error::CredentialsError;
+use sans3_core::session::{Input, Machine as _, Session, Step};
 use sans3_core::time::Instant;
-use sans3_core::transfer::Transfer;
 use tokio::select;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
-use tokio::time::{sleep_until, timeout};
+use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 
-use crate::buffer::BufferPool;
 use crate::clock::Clock;
-use crate::config::ProvideCredentials;
+use crate::command::{Command, Ends, Finish};
 use crate::exchange::Exchange;
-use crate::net::Pool;
 use crate::running::Ticket;
-use crate::signals::Signals;
-use crate::sink::Sink;
+use crate::shared::Shared;
 use crate::source::Source;
-
-/// How long whoever provides credentials may take.
-const CREDENTIALS_LIMIT: Duration = Duration::from_secs(60);
-
-/// The most notices that are kept for a caller who does not fetch them.
-const MAX_NOTICES: usize = 1024;
-
-/// A transfer that is to be carried out.
-pub(crate) struct Command {
-    insert: Insert,
-    source: Source,
-    sink: Sink,
-    ticket: Arc<Ticket>,
-}
-
-/// Puts a transfer into the session.
-type Insert = Box<dyn FnOnce(&mut Session, Instant) -> (TransferId, Finish) + Send>;
-
-/// Takes a transfer's result and hands it to whoever waits for it.
-type Finish = Box<dyn FnOnce(&mut Session) + Send>;
-
-/// What the driver shares with the client's other parts.
-pub(crate) struct Shared {
-    pub(crate) signals: Arc<Signals>,
-    pub(crate) pool: Arc<Pool>,
-    pub(crate) buffers: Arc<BufferPool>,
-    pub(crate) notices: Mutex<VecDeque<Notice>>,
-    /// Cancelled when the client was shut down.
-    pub(crate) closing: CancellationToken,
-}
 
 /// Owns the session; see [`Driver::run`].
 pub(crate) struct Driver {
@@ -61,58 +27,21 @@ pub(crate) struct Driver {
     clock: Clock,
     commands: mpsc::Receiver<Command>,
     shared: Arc<Shared>,
-    provider: Option<Arc<dyn ProvideCredentials>>,
     transfers: BTreeMap<TransferId, Entry>,
     /// What ends each exchange.
     stops: BTreeMap<AttemptId, CancellationToken>,
     /// Exchanges, fills and requests for credentials: each ends in something to tell the session.
     tasks: JoinSet<Input>,
-    /// What each task is for, in case that it is lost.
-    purposes: HashMap<Id, Purpose>,
+    /// What the session is told where a task is lost: it would wait for ever otherwise.
+    lost: HashMap<Id, Input>,
 }
 
 struct Entry {
-    source: Source,
-    sink: Sink,
+    ends: Ends,
     ticket: Arc<Ticket>,
     finish: Finish,
     /// The task that reads the source, which may wait for ever.
     filling: Option<AbortHandle>,
-}
-
-enum Purpose {
-    Exchange(AttemptId),
-    Fill(TransferId),
-    Credentials,
-}
-
-impl Command {
-    /// A command, and where the transfer's result will arrive.
-    pub(crate) fn new<T: Transfer>(
-        transfer: T,
-        source: Source,
-        sink: Sink,
-        ticket: Arc<Ticket>,
-    ) -> (Self, oneshot::Receiver<Result<T::Output, TransferError>>) {
-        let (sender, receiver) = oneshot::channel();
-        let insert = Box::new(move |session: &mut Session, now| {
-            let handle = session.insert(transfer, now);
-            let finish: Finish = Box::new(move |session| {
-                // Where nobody waits any more nobody needs the result.
-                let _ = sender.send(session.take(handle));
-            });
-            (handle.id(), finish)
-        });
-        (
-            Self {
-                insert,
-                source,
-                sink,
-                ticket,
-            },
-            receiver,
-        )
-    }
 }
 
 impl Driver {
@@ -120,18 +49,16 @@ impl Driver {
         session: Session,
         commands: mpsc::Receiver<Command>,
         shared: Arc<Shared>,
-        provider: Option<Arc<dyn ProvideCredentials>>,
     ) -> Self {
         Self {
             session,
             clock: Clock::start(),
             commands,
             shared,
-            provider,
             transfers: BTreeMap::new(),
             stops: BTreeMap::new(),
             tasks: JoinSet::new(),
-            purposes: HashMap::new(),
+            lost: HashMap::new(),
         }
     }
 
@@ -179,39 +106,20 @@ impl Driver {
                 Step::Done => break None,
             }
         };
-        let fresh = self.session.take_notices();
-        if !fresh.is_empty() {
-            let mut notices = self
-                .shared
-                .notices
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            notices.extend(fresh);
-            let surplus = notices.len().saturating_sub(MAX_NOTICES);
-            notices.drain(..surplus);
-        }
+        self.shared.add_notices(self.session.take_notices());
         until
     }
 
     fn insert(&mut self, command: Command) {
-        let Command {
-            insert,
-            source,
-            sink,
-            ticket,
-        } = command;
-        let (id, finish) = insert(&mut self.session, self.clock.now());
-        let cancelled = ticket.bind(id) || self.shared.closing.is_cancelled();
-        self.transfers.insert(
-            id,
-            Entry {
-                source,
-                sink,
-                ticket,
-                finish,
-                filling: None,
-            },
-        );
+        let (id, finish) = (command.insert)(&mut self.session, self.clock.now());
+        let cancelled = command.ticket.bind(id) || self.shared.closing.is_cancelled();
+        let entry = Entry {
+            ends: command.ends,
+            ticket: command.ticket,
+            finish,
+            filling: None,
+        };
+        self.transfers.insert(id, entry);
         if cancelled {
             self.input(Input::Cancel(Some(id)));
         }
@@ -222,90 +130,80 @@ impl Driver {
         let entry = self.transfers.get(&id.transfer());
         let stop = CancellationToken::new();
         let exchange = Exchange {
-            source: entry.map_or(Source::None, |entry| entry.source.clone()),
-            sink: entry.map_or(Sink::None, |entry| entry.sink.clone()),
-            pool: Arc::clone(&self.shared.pool),
-            signals: Arc::clone(&self.shared.signals),
+            ends: entry.map(|entry| entry.ends.clone()).unwrap_or_default(),
+            shared: Arc::clone(&self.shared),
             stop: stop.clone(),
             moved: Arc::default(),
         };
         self.stops.insert(id, stop);
-        let task = self
-            .tasks
-            .spawn(async move { Input::Outcome(exchange.run(attempt).await) });
-        self.purposes.insert(task.id(), Purpose::Exchange(id));
+        let task = async move { Input::Outcome(exchange.run(attempt).await) };
+        self.spawn(task, Input::Outcome(id.aborted()));
     }
 
     fn fill(&mut self, transfer: TransferId, offset: u64, len: u64) {
-        let Some(entry) = self.transfers.get_mut(&transfer) else {
-            return;
-        };
-        let Source::Pull(source) = entry.source.clone() else {
-            // A session asks this of pull sources alone; any other ends at once.
+        let source = self
+            .transfers
+            .get(&transfer)
+            .map(|entry| &entry.ends.source);
+        let Some(Source::Pull(source)) = source.cloned() else {
+            // A session asks this of pull sources alone; any other one ends at once.
             return self.input(Input::Supplied {
                 transfer,
                 up_to: offset,
                 end: true,
             });
         };
-        let task = self.tasks.spawn(async move {
+        let task = async move {
             let filled = source.fill(offset, len).await;
             Input::Supplied {
                 transfer,
                 up_to: filled.up_to,
                 end: filled.end,
             }
-        });
-        self.purposes.insert(task.id(), Purpose::Fill(transfer));
-        entry.filling = Some(task);
+        };
+        let filling = self.spawn(task, Input::Cancel(Some(transfer)));
+        if let Some(entry) = self.transfers.get_mut(&transfer) {
+            entry.filling = Some(filling);
+        }
     }
 
     fn ask_for_credentials(&mut self) {
-        let provider = self.provider.clone();
-        let task = self.tasks.spawn(async move {
-            let Some(provider) = provider else {
-                let text = "the client was made without a provider of credentials";
-                return Input::Credentials(Err(CredentialsError(text.into())));
-            };
-            let late = |_| {
-                let text = format!("the provider gave none within {CREDENTIALS_LIMIT:?}");
-                Err(CredentialsError(text))
-            };
-            let provided = timeout(CREDENTIALS_LIMIT, provider.provide()).await;
-            Input::Credentials(provided.unwrap_or_else(late))
-        });
-        self.purposes.insert(task.id(), Purpose::Credentials);
+        let shared = Arc::clone(&self.shared);
+        let task = async move { Input::Credentials(shared.credentials().await) };
+        let lost = CredentialsError("the provider panicked".into());
+        self.spawn(task, Input::Credentials(Err(lost)));
     }
 
-    /// A task has ended. One that was lost (it panicked, which is a bug, or was cut off) is told to
-    /// the session as well, which would wait for it otherwise.
+    fn spawn(
+        &mut self,
+        task: impl Future<Output = Input> + Send + 'static,
+        lost: Input,
+    ) -> AbortHandle {
+        let task = self.tasks.spawn(task);
+        self.lost.insert(task.id(), lost);
+        task
+    }
+
     fn on_task(&mut self, ended: Result<(Id, Input), JoinError>) {
         let (id, input) = match ended {
             Ok((id, input)) => (id, Some(input)),
             Err(error) => (error.id(), None),
         };
-        let lost = match self.purposes.remove(&id) {
-            Some(Purpose::Exchange(attempt)) => Input::Outcome(attempt.aborted()),
-            Some(Purpose::Fill(transfer)) => Input::Cancel(Some(transfer)),
-            Some(Purpose::Credentials) => {
-                Input::Credentials(Err(CredentialsError("the provider panicked".into())))
-            }
-            None => return,
-        };
-        self.input(input.unwrap_or(lost));
+        let lost = self.lost.remove(&id);
+        if let Some(input) = input.or(lost) {
+            self.input(input);
+        }
     }
 
     fn input(&mut self, input: Input) {
         let about = match &input {
             Input::Outcome(outcome) => {
                 self.stops.remove(&outcome.id());
-                let transfer = outcome.id().transfer();
-                if let (Some(entry), Some(stored)) =
-                    (self.transfers.get(&transfer), outcome.stored())
-                {
-                    entry.source.release(stored);
+                let entry = self.transfers.get(&outcome.id().transfer());
+                if let (Some(entry), Some(stored)) = (entry, outcome.stored()) {
+                    entry.ends.source.release(stored);
                 }
-                Some(transfer)
+                Some(outcome.id().transfer())
             }
             Input::Progress { attempt, .. } => Some(attempt.transfer()),
             _ => None,
@@ -333,7 +231,7 @@ impl Driver {
             filling.abort();
         }
         // Whoever gets the result must not find their source or sink still in use.
-        drop((entry.source, entry.sink));
+        drop(entry.ends);
         (entry.finish)(&mut self.session);
     }
 }

@@ -18,20 +18,18 @@ use tokio_util::sync::CancellationToken;
 
 use crate::body::Payload;
 use crate::clock;
-use crate::net::{Fault, Origin, Pool, Wire};
-use crate::signals::Signals;
-use crate::sink::{Sink, Writer};
-use crate::source::Source;
+use crate::command::Ends;
+use crate::net::{Fault, Origin, Wire};
+use crate::shared::Shared;
+use crate::sink::Writer;
 
 /// How often an exchange says that it lives.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// What an exchange works with.
 pub(crate) struct Exchange {
-    pub(crate) source: Source,
-    pub(crate) sink: Sink,
-    pub(crate) pool: Arc<Pool>,
-    pub(crate) signals: Arc<Signals>,
+    pub(crate) ends: Ends,
+    pub(crate) shared: Arc<Shared>,
     /// Cancelled when the session wants the exchange to end.
     pub(crate) stop: CancellationToken,
     /// Bytes of the object that have moved.
@@ -67,7 +65,7 @@ impl Exchange {
                 biased;
                 outcome = &mut work => return outcome,
                 _ = heartbeat.tick() => {
-                    self.signals.progress(id, self.moved.load(Ordering::Relaxed));
+                    self.shared.signals.progress(id, self.moved.load(Ordering::Relaxed));
                 }
             }
         }
@@ -92,7 +90,7 @@ impl Exchange {
 
     /// `None` where the thread that hashes was lost.
     async fn hash(&self, hashing: Hashing) -> Option<Result<Sendable, Outcome>> {
-        let (source, stop) = (self.source.clone(), self.stop.clone());
+        let (source, stop) = (self.ends.source.clone(), self.stop.clone());
         spawn_blocking(move || source.hash(hashing, &stop))
             .await
             .ok()
@@ -108,7 +106,7 @@ impl Exchange {
         let wire = select! {
             biased;
             () = self.stop.cancelled() => Err(Fault::aborted()),
-            wire = self.pool.take(&origin, deadlines.connect) => wire,
+            wire = self.shared.pool.take(&origin, deadlines.connect) => wire,
         };
         let mut wire = match wire {
             Ok(wire) => wire,
@@ -117,7 +115,8 @@ impl Exchange {
             }
         };
         let (head, content) = in_origin_form(request).into_parts();
-        let (payload, sending) = Payload::new(content, &self.source, wire.meter(), &self.moved);
+        let (payload, sending) =
+            Payload::new(content, &self.ends.source, wire.meter(), &self.moved);
         let answer = select! {
             biased;
             () = self.stop.cancelled() => Err(Fault::aborted()),
@@ -138,7 +137,7 @@ impl Exchange {
     }
 
     async fn receive(&self, mut receiving: Receiving, mut answer: Answer) -> Outcome {
-        let mut writer = self.sink.writer();
+        let mut writer = self.ends.sink.writer();
         let end = self.read(&mut receiving, &mut answer, &mut writer).await;
         // Also where the exchange broke: what the outcome counts as placed must be in place.
         let finished = writer.finish().await;
@@ -149,7 +148,7 @@ impl Exchange {
             (End::Complete, Ok(())) => {
                 let outcome = receiving.finish();
                 if outcome.may_reuse_connection() {
-                    self.pool.put(answer.origin, answer.wire);
+                    self.shared.pool.put(answer.origin, answer.wire);
                 }
                 outcome
             }

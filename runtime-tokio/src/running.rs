@@ -9,7 +9,7 @@ use sans3_core::progress::Progress;
 use tokio::task::JoinHandle;
 
 use crate::Error;
-use crate::driver::Shared;
+use crate::shared::{Shared, Stats};
 use crate::signals::Signals;
 
 /// A transfer that is under way. It runs whether it is polled or not.
@@ -21,16 +21,6 @@ pub struct Running<T> {
     task: JoinHandle<Result<T, Error>>,
     ticket: Arc<Ticket>,
     shared: Arc<Shared>,
-}
-
-/// What a client has used so far.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Stats {
-    /// The most bytes that buffers of payload ever held at once.
-    pub peak_memory: u64,
-    /// How many connections were opened.
-    pub connections: u64,
 }
 
 /// What a transfer's caller and its driver know of each other.
@@ -109,15 +99,6 @@ impl<T> fmt::Debug for Running<T> {
         f.debug_struct("Running")
             .field("progress", &self.progress())
             .finish_non_exhaustive()
-    }
-}
-
-impl Shared {
-    pub(crate) fn stats(&self) -> Stats {
-        Stats {
-            peak_memory: self.buffers.gauge().peak(),
-            connections: self.pool.opened(),
-        }
     }
 }
 

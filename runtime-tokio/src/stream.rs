@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_core::Stream;
+use sans3_core::error::{TransferError, Unreachable};
 use sans3_core::progress::Progress;
 use sans3_core::transfer::Downloaded;
 
@@ -93,8 +94,8 @@ impl fmt::Debug for DownloadStream {
 impl Stream for DownloadStream {
     type Item = Result<Bytes, Error>;
 
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = self.get_mut();
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
         if this.over {
             return Poll::Ready(None);
         }
@@ -107,12 +108,16 @@ impl Stream for DownloadStream {
         if let Some(bytes) = this.take(cx) {
             return Poll::Ready(Some(Ok(bytes)));
         }
-        match &this.end {
-            None => Poll::Pending,
-            Some(end) => {
-                this.over = true;
-                Poll::Ready(end.as_ref().err().cloned().map(Err))
+        let item = match &this.end {
+            None => return Poll::Pending,
+            Some(Ok(found)) if found.size != this.sink.front() => {
+                let bug = Unreachable("a download ended before all bytes were delivered");
+                this.end = Some(Err(TransferError::new(bug).into()));
+                return self.poll_next(cx);
             }
-        }
+            Some(end) => end.as_ref().err().cloned().map(Err),
+        };
+        this.over = true;
+        Poll::Ready(item)
     }
 }

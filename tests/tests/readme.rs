@@ -20,8 +20,8 @@ use adapter::{Http, drive};
 
 #[rustfmt::skip]
 #[expect(
-    clippy::cast_possible_truncation, clippy::cast_possible_wrap,
-    reason = "a page of example code: parts fit memory, and the year fits 64 bits"
+    clippy::cast_possible_truncation, clippy::cast_possible_wrap, unreachable_pub,
+    reason = "a page of example code: parts fit memory, and the time fits 63 bits"
 )]
 mod adapter {
 // README begins

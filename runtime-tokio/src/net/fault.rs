@@ -123,8 +123,8 @@ mod tests {
 
     #[test]
     fn a_chain_names_each_source_once() {
-        let inner = io::Error::new(io::ErrorKind::Other, "inner");
-        let outer = io::Error::new(io::ErrorKind::Other, inner);
+        let inner = io::Error::other("inner");
+        let outer = io::Error::other(inner);
         assert_eq!(chain(&outer), "inner");
     }
 }

@@ -43,14 +43,26 @@ impl<S> Tolerant<S> {
     }
 
     /// Counts what was written; where writing failed, makes it wait for ever.
-    fn after_write(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        match ready!(result) {
+    fn poll_write_with(
+        &mut self,
+        cx: &mut Context<'_>,
+        write: impl FnOnce(Pin<&mut S>, &mut Context<'_>) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>>
+    where
+        S: Unpin,
+    {
+        if self.meter.write_failed() {
+            return Poll::Pending;
+        }
+        match ready!(write(Pin::new(&mut self.stream), cx)) {
             Ok(written) => {
                 self.meter.on_written(written);
                 Poll::Ready(Ok(written))
             }
             Err(_) => {
                 self.meter.write_failed.store(true, Ordering::Relaxed);
+                // Nobody may be waiting for the answer yet: has it looked for.
+                cx.waker().wake_by_ref();
                 Poll::Pending
             }
         }
@@ -132,9 +144,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Tolerant<S> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let result = Pin::new(&mut this.stream).poll_write(cx, buf);
-        this.after_write(result)
+        self.get_mut()
+            .poll_write_with(cx, |stream, cx| stream.poll_write(cx, buf))
     }
 
     fn poll_write_vectored(
@@ -142,9 +153,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Tolerant<S> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let result = Pin::new(&mut this.stream).poll_write_vectored(cx, bufs);
-        this.after_write(result)
+        self.get_mut()
+            .poll_write_with(cx, |stream, cx| stream.poll_write_vectored(cx, bufs))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -159,5 +169,89 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Tolerant<S> {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let _ = ready!(Pin::new(&mut self.get_mut().stream).poll_shutdown(cx));
         Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use sans3_core::attempt::{BodySource, Sent};
+
+    use super::*;
+    use crate::body::Payload;
+    use crate::net::Wire;
+    use crate::source::Source;
+
+    /// A peer that takes the head, then resets; its answer is seen only after a write has failed.
+    struct Refusing {
+        taken: usize,
+        failed: bool,
+        answer: &'static [u8],
+        reader: Option<std::task::Waker>,
+    }
+
+    impl AsyncRead for Refusing {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            buf: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            if !self.failed {
+                self.reader = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
+            buf.put_slice(std::mem::take(&mut self.answer));
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl AsyncWrite for Refusing {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buf: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            if self.taken < 100 {
+                self.taken += buf.len().min(100);
+                return Poll::Ready(Ok(buf.len().min(100)));
+            }
+            self.failed = true;
+            self.reader
+                .take()
+                .into_iter()
+                .for_each(std::task::Waker::wake);
+            Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_outlives_the_failure_of_writing() {
+        let meter = Arc::new(Meter::new());
+        let stream = Refusing {
+            taken: 0,
+            failed: false,
+            answer: b"HTTP/1.1 403 Forbidden\r\ncontent-length: 3\r\n\r\nno!",
+            reader: None,
+        };
+        let stream = Tolerant::new(stream, Arc::clone(&meter));
+        let mut wire = Wire::new(Box::new(stream), Arc::clone(&meter))
+            .await
+            .unwrap();
+        let body = BodySource::Inline(Bytes::from(vec![0; 1 << 20]));
+        let (body, sending) = Payload::new(body, &Source::None, &meter, &Arc::default());
+        let request = http::Request::put("/b/k").body(body).unwrap();
+        let (head, mut body) = wire.send(request).await.unwrap().into_parts();
+        assert_eq!(head.status, 403);
+        assert_eq!(wire.chunk(&mut body).await.unwrap().unwrap(), "no!");
+        assert_eq!(wire.chunk(&mut body).await.unwrap(), None);
+        assert_eq!(sending.sent(), Sent::Part);
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{Request, Response};
 use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1;
@@ -56,7 +57,9 @@ impl Wire {
         &self.meter
     }
 
-    /// Sends a request whose target is in origin form, and waits for the head of its answer.
+    /// Sends a request whose target is in origin form, and waits for the head of its answer. One
+    /// that declares its body's length in two ways may mean to smuggle another answer (RFC 9112,
+    /// section 6.3).
     pub(crate) async fn send(
         &mut self,
         request: Request<Payload>,
@@ -65,6 +68,11 @@ impl Wire {
         let answer = self.sender.send_request(request);
         let answer = self.drive(answer).await?;
         self.meter.head_came();
+        let fields = answer.headers();
+        if fields.contains_key(TRANSFER_ENCODING) && fields.contains_key(CONTENT_LENGTH) {
+            let detail = "both a Content-Length and a Transfer-Encoding";
+            return Err(Fault::new(TransportErrorKind::BadHttp, detail));
+        }
         // Hyper's own limit is that of its buffer, which may take up to twice as much.
         if head_len(&answer) > MAX_HEAD {
             let detail = format!("more than {MAX_HEAD} bytes");

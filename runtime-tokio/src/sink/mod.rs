@@ -13,9 +13,10 @@ pub(crate) use memory::MemorySink;
 pub(crate) use ordered::OrderedSink;
 
 /// A transfer's sink.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) enum Sink {
     /// The transfer brings no bytes.
+    #[default]
     None,
     /// A file, each byte at its own offset.
     File(Arc<FileSink>),

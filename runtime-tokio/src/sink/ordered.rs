@@ -12,7 +12,7 @@ use crate::buffer::{BUFFER_SIZE, Buffer, BufferPool};
 /// read. Bytes that lie further ahead need no bound of their own: the session asks only for as many
 /// as it has set memory aside for. But the range that is next goes ahead in any case, and may be as
 /// long as the object.
-const AHEAD: u64 = BUFFER_SIZE as u64;
+const AHEAD: u64 = 2 * BUFFER_SIZE as u64;
 
 /// Puts the bytes of parallel ranges in order for one consumer.
 ///
@@ -50,6 +50,11 @@ impl OrderedSink {
             taken: Notify::new(),
             pool,
         }
+    }
+
+    /// Where the consumer has got to.
+    pub(crate) fn front(&self) -> u64 {
+        self.state().front
     }
 
     /// The next bytes in order, and the offset at their end.
@@ -209,6 +214,8 @@ mod tests {
         let mut ahead = OrderedWriter::new(Arc::clone(&sink));
         let block = vec![1; BLOCK];
         front.put(0, &block);
+        assert!(is_ready(&mut front).await);
+        front.put(BLOCK as u64, &block);
         assert!(!is_ready(&mut front).await);
         let far = 4 * BLOCK as u64;
         ahead.put(far, &block);

@@ -16,9 +16,10 @@ pub(crate) use pull::PullSource;
 pub(crate) use slices::Slices;
 
 /// A transfer's source.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) enum Source {
     /// The transfer sends no bytes.
+    #[default]
     None,
     /// Bytes in memory.
     Memory(Bytes),

@@ -10,10 +10,10 @@ use super::FileSource;
 use crate::buffer::BUFFER_SIZE;
 
 /// How much is handed over at once.
-pub(super) const SLICE: usize = BUFFER_SIZE / 2;
+pub(super) const SLICE: usize = BUFFER_SIZE;
 
-/// The bytes of a part on their way to the connection, of which at most two slices of a file are
-/// in memory.
+/// The bytes of a part on their way to the connection, of which at most three slices of a file
+/// are in memory: one that is sent, one that waits and one that is read.
 pub(crate) struct Slices(State);
 
 enum State {

@@ -20,14 +20,14 @@ use sans3_testkit::model::Operation;
 use sans3_testkit::server::{Config, Server};
 use sans3_tokio::{Client, ClientConfig, Error};
 
-pub const BUCKET: &str = "bucket";
-pub const KEY: &str = "folder/a key";
+pub(crate) const BUCKET: &str = "bucket";
+pub(crate) const KEY: &str = "folder/a key";
 
 /// The size of parts in these tests; small, so that many of them are quick.
-pub const PART: u64 = 64 * 1024;
+pub(crate) const PART: u64 = 64 * 1024;
 
 /// A server with an empty bucket, whose parts may be as small as [`PART`].
-pub fn server() -> Server {
+pub(crate) fn server() -> Server {
     let mut config = Config::default();
     config.model.limits.min_part = PART;
     let server = Server::start(config).unwrap();
@@ -36,18 +36,18 @@ pub fn server() -> Server {
 }
 
 /// A server with one object.
-pub fn server_with(bytes: &[u8]) -> Server {
+pub(crate) fn server_with(bytes: &[u8]) -> Server {
     let server = server();
     server.with_model(|model| model.put(BUCKET, KEY, bytes.to_vec()));
     server
 }
 
 /// The `nth` request for `operation` meets `fault`.
-pub fn inject(server: &Server, operation: Operation, nth: u64, fault: Fault) {
+pub(crate) fn inject(server: &Server, operation: Operation, nth: u64, fault: Fault) {
     server.with_faults(|faults| faults.push(Rule::nth(operation, nth, fault)));
 }
 
-pub fn session(url: &str) -> SessionConfig {
+pub(crate) fn session(url: &str) -> SessionConfig {
     let region = Region::new("us-east-1").unwrap();
     let endpoint = Endpoint::custom(url, region).unwrap();
     let mut config = SessionConfig::new(endpoint, CredentialSource::Anonymous);
@@ -60,26 +60,26 @@ pub fn session(url: &str) -> SessionConfig {
     config
 }
 
-pub fn client(server: &Server) -> Client {
+pub(crate) fn client(server: &Server) -> Client {
     Client::new(ClientConfig::new(session(&server.endpoint_url()))).unwrap()
 }
 
-pub fn bucket() -> BucketName {
+pub(crate) fn bucket() -> BucketName {
     BucketName::new(BUCKET).unwrap()
 }
 
-pub fn key() -> ObjectKey {
+pub(crate) fn key() -> ObjectKey {
     ObjectKey::new(KEY).unwrap()
 }
 
-pub fn download() -> Download {
+pub(crate) fn download() -> Download {
     Download {
         part_size: NonZeroU64::new(PART),
         ..Download::new(bucket(), key())
     }
 }
 
-pub fn upload() -> Upload {
+pub(crate) fn upload() -> Upload {
     let length = Length::Unknown { equal_parts: true };
     Upload {
         part_size: NonZeroU64::new(PART),
@@ -88,7 +88,7 @@ pub fn upload() -> Upload {
 }
 
 /// Bytes of which no two pages are alike.
-pub fn bytes(len: u64) -> Vec<u8> {
+pub(crate) fn bytes(len: u64) -> Vec<u8> {
     let mut state = 0x9e37_79b9_u32;
     (0..len)
         .map(|_| {
@@ -101,17 +101,17 @@ pub fn bytes(len: u64) -> Vec<u8> {
 }
 
 /// Lengths around every boundary that there is.
-pub fn lengths() -> [u64; 7] {
+pub(crate) fn lengths() -> [u64; 7] {
     [0, 1, PART - 1, PART, PART + 1, 2 * PART, 11 * PART + 77]
 }
 
 /// What the server has under [`KEY`].
-pub fn stored(server: &Server) -> Option<Vec<u8>> {
+pub(crate) fn stored(server: &Server) -> Option<Vec<u8>> {
     server.with_model(|model| model.object(BUCKET, KEY).map(|object| object.data.to_vec()))
 }
 
 /// The names in a directory.
-pub fn names(directory: &Path) -> Vec<String> {
+pub(crate) fn names(directory: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(directory).unwrap();
     entries
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -119,7 +119,7 @@ pub fn names(directory: &Path) -> Vec<String> {
 }
 
 /// The cause of a transfer's failure, beneath any retries.
-pub fn root(error: &Error) -> Cause {
+pub(crate) fn root(error: &Error) -> Cause {
     match error {
         Error::Transfer(error) => error.root().clone(),
         other => panic!("expected a transfer's error, got {other}"),
@@ -127,7 +127,7 @@ pub fn root(error: &Error) -> Cause {
 }
 
 /// Waits for what another task or the server is about to do.
-pub async fn eventually(what: &str, condition: impl Fn() -> bool) {
+pub(crate) async fn eventually(what: &str, condition: impl Fn() -> bool) {
     for _ in 0..500 {
         if condition() {
             return;
@@ -137,6 +137,6 @@ pub async fn eventually(what: &str, condition: impl Fn() -> bool) {
     panic!("never happened: {what}");
 }
 
-pub fn owned(bytes: &[u8]) -> Bytes {
+pub(crate) fn owned(bytes: &[u8]) -> Bytes {
     Bytes::copy_from_slice(bytes)
 }
