@@ -705,3 +705,23 @@ fn a_checksum_that_can_not_be_combined_is_compared_over_a_stream() {
         }
     }
 }
+
+#[test]
+fn adversary_12_no_byte_of_another_version_reaches_a_consumer_in_order() {
+    // The first range is of another version than the HEAD and all other ranges.
+    let hook = |_: usize, request: &Sent, ask: &mut dyn FnMut() -> Reply| {
+        let reply = ask();
+        if is_range(request, 0) {
+            reply.with("etag", "\"another\"")
+        } else {
+            reply
+        }
+    };
+    let mut rig = Rig::new(small(), ModelPeer::new(model_with(&noise(SIZE, 21)), hook));
+    let (result, sink) = rig.download(download(Order::InOrder), Sink::in_order());
+    assert!(matches!(
+        result.unwrap_err().cause,
+        Cause::ObjectChanged { .. }
+    ));
+    assert!(!sink.writes.iter().any(|(start, _)| *start < MIB as u64));
+}

@@ -597,3 +597,31 @@ fn an_honest_upload_asks_for_nothing_twice() {
     plain.upload(known(), Source::new(noise(SIZE, 31))).unwrap();
     assert_eq!(plain.log.len(), 1 + 3 + 1, "{:?}", plain.log);
 }
+
+#[test]
+fn adversary_25_a_success_before_the_payload_was_sent_is_none() {
+    for size in [10, SIZE] {
+        let mut early = rig(|_, request, _| {
+            if request.method != "PUT" {
+                return Reply::new(
+                    200,
+                    &[],
+                    "<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>",
+                );
+            }
+            let echo = request
+                .headers
+                .get("x-amz-checksum-crc64nvme")
+                .unwrap()
+                .to_str()
+                .unwrap();
+            let headers = [("etag", "\"x\""), ("x-amz-checksum-crc64nvme", echo)];
+            Reply {
+                early: true,
+                ..Reply::new(200, &headers, "")
+            }
+        });
+        let wanted = upload(Length::Known(size as u64));
+        assert!(early.upload(wanted, Source::new(noise(size, 1))).is_err());
+    }
+}

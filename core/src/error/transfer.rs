@@ -204,11 +204,24 @@ impl fmt::Display for Cause {
                 last,
             } => write!(
                 f,
-                "gave up after {attempts} attempts because the retry budget is empty: {last}"
+                "gave up after {} because the retry budget is empty: {last}",
+                Attempts(*attempts)
             ),
             Self::Cancelled => f.write_str("cancelled"),
             Self::Misuse(error) => error.fmt(f),
             Self::Bug(error) => error.fmt(f),
+        }
+    }
+}
+
+/// A number of attempts, as people write it.
+struct Attempts(u32);
+
+impl fmt::Display for Attempts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            1 => f.write_str("1 attempt"),
+            more => write!(f, "{more} attempts"),
         }
     }
 }

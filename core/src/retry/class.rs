@@ -81,6 +81,7 @@ fn by_code(code: &str, operation: OperationKind) -> Option<FailureClass> {
 
 fn by_status(status: u16, has_code: bool) -> FailureClass {
     match status {
+        408 => FailureClass::Timeout,
         429 => FailureClass::Throttling,
         500 | 502 | 503 | 504 => FailureClass::Transient,
         // An error in the body of a success, which gives no reason: a fault met on the way.
@@ -115,6 +116,7 @@ mod tests {
             (502, "", Transient),
             (504, "", Transient),
             (429, "", Throttling),
+            (408, "", Timeout),
             (400, "RequestTimeout", Timeout),
             (400, "RequestTimeoutException", Timeout),
             (400, "Throttling", Throttling),

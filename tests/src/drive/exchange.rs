@@ -82,7 +82,8 @@ fn receive(sendable: Sendable, wall: UnixTime, reply: super::Reply, sink: &mut S
     let (mut head, ()) = http::Response::new(()).into_parts();
     head.status = http::StatusCode::from_u16(status).unwrap_or_else(|e| panic!("{status}: {e}"));
     head.headers = headers;
-    let mut receiving = match sendable.on_head(&head, Left::All, wall) {
+    let left = if reply.early { Left::Part } else { Left::All };
+    let mut receiving = match sendable.on_head(&head, left, wall) {
         Ok(receiving) => receiving,
         Err(outcome) => return outcome,
     };

@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU16;
 use std::time::Duration;
 
-use sans3_core::attempt::{Attempt, AttemptId, Outcome, TransferId};
+use sans3_core::attempt::{Attempt, AttemptId, Outcome, Ready, Sent as Left, TransferId};
 use sans3_core::endpoint::{Endpoint, Region};
-use sans3_core::error::{CredentialsError, TransferError};
+use sans3_core::error::{CredentialsError, TransferError, TransportErrorKind};
 use sans3_core::session::{
     Accepted, CredentialSource, Input, Machine, Notice, Session, SessionConfig, Step,
 };
@@ -245,15 +245,21 @@ impl<P: Peer> Rig<P> {
         }
     }
 
+    /// Ends an exchange before anything of it was sent, as an adapter does that is asked in time.
     fn abort(&mut self, id: AttemptId) {
         let key = self
             .under_way
             .keys()
             .find(|(_, under_way)| *under_way == id)
             .copied();
-        if let Some(key) = key {
-            self.under_way.remove(&key);
-            self.finish(id.aborted());
+        if let Some(attempt) = key.and_then(|key| self.under_way.remove(&key)) {
+            let outcome = match attempt.prepare() {
+                Ready::Hash(hashing) => hashing.on_abort(),
+                Ready::Send(sendable) => {
+                    sendable.on_transport_error(TransportErrorKind::Aborted, Left::None, "")
+                }
+            };
+            self.finish(outcome);
         }
     }
 

@@ -30,6 +30,8 @@ pub struct Reply {
     pub pace: Duration,
     /// How the body ends.
     pub end: Result<(), TransportErrorKind>,
+    /// Whether the answer came before the request was sent in full.
+    pub early: bool,
 }
 
 impl Reply {
@@ -48,6 +50,7 @@ impl Reply {
             body: vec![body.into()],
             pace: Duration::ZERO,
             end: Ok(()),
+            early: false,
         }
     }
 
@@ -58,6 +61,7 @@ impl Reply {
             body: Vec::new(),
             pace: Duration::ZERO,
             end: Ok(()),
+            early: false,
         }
     }
 
@@ -168,5 +172,6 @@ pub(crate) fn ask(model: &mut Model, request: &Sent) -> Reply {
         body: response.body.into_segments(),
         pace: Duration::ZERO,
         end: Ok(()),
+        early: false,
     }
 }

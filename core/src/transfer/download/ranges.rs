@@ -85,6 +85,11 @@ impl Ranges {
         if let Some(total) = known.total_if_settled() {
             self.cut(total, known, cx);
         }
+        // A consumer in order can't give bytes back, so none may be of a version that the HEAD
+        // then disagrees with: the first range waits for it.
+        if known.spec.order == Order::InOrder && !known.settled {
+            return (Next::in_flight(), None);
+        }
         let front = self.front();
         let horizon = known.released.saturating_add(known.window);
         let mut wake: Option<Instant> = None;
@@ -112,9 +117,10 @@ impl Ranges {
         match chosen.and_then(|start| self.pending.remove(&start)) {
             Some(mut piece) => {
                 let number = piece.tries.start();
-                let algorithms = match known.algorithm() {
-                    Some(algorithm) => algorithm.into_iter().collect(),
-                    None => CANDIDATES.to_vec(),
+                let algorithms = match (known.algorithm(), &known.version) {
+                    (Some(algorithm), Some(_)) => algorithm.into_iter().collect(),
+                    // The first answer: what it must be proved by, or continued with, is open.
+                    _ => CANDIDATES.to_vec(),
                 };
                 let read = known.read(Some(piece.range), algorithms);
                 (Next::read(read, number), Some(Task::Piece(piece)))
