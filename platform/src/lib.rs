@@ -5,14 +5,12 @@
 //! | [`profile`] | finds credentials, region and endpoint in the environment and in AWS's shared files |
 //! | [`place`] | puts a download under its final name, whole or not at all |
 //! | [`source`] | opens a file to upload, and notices when it changes |
-//! | [`buffer`] | a bounded pool of page-aligned buffers |
 //!
 //! The crate is a leaf: it knows nothing of S3's protocol, of `sans3-core`, or of any async
 //! runtime. All calls block; an async adapter makes them on threads of its own.
 
 #![forbid(unsafe_code)]
 
-pub mod buffer;
 pub mod env;
 pub mod error;
 pub mod place;
@@ -21,7 +19,6 @@ pub mod profile;
 pub mod secret;
 pub mod source;
 
-pub use buffer::{BufferPool, PooledBuffer};
 pub use env::Environment;
 pub use error::{FileError, FileErrorKind};
 pub use place::{Options, Placement, Replace, Target};

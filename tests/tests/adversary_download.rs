@@ -657,3 +657,51 @@ fn a_missing_object_is_not_found_and_not_retried() {
     }
     assert!(rig.log.len() <= 2);
 }
+
+#[test]
+fn adversary_19_a_refused_range_that_tells_the_size_stands_for_a_refused_head() {
+    for order in [Order::Random, Order::InOrder] {
+        let hook = |_: usize, request: &Sent, ask: &mut dyn FnMut() -> Reply| match request
+            .method
+            .as_str()
+        {
+            "GET" => Reply::new(416, &[("content-range", "bytes */0")], ""),
+            "HEAD" => Reply::new(403, &[], ""),
+            _ => ask(),
+        };
+        let mut rig = Rig::new(small(), ModelPeer::new(model_with(b""), hook));
+        let (result, sink) = rig.download(download(order), sink_for(order));
+        assert_eq!(result.unwrap().verified, Verified::Length);
+        assert!(sink.bytes.is_empty());
+    }
+}
+
+#[test]
+fn a_checksum_that_can_not_be_combined_is_compared_over_a_stream() {
+    let bytes = noise(SIZE, 21);
+    let digest = sans3_core::checksum::of(Algorithm::Sha256, &bytes)
+        .digest
+        .base64();
+    for flipped in [false, true] {
+        for (result, sink, _) in disturbed(|_, request, ask| {
+            let reply = ask().without("x-amz-checksum-crc64nvme");
+            let reply = match request.method.as_str() {
+                "HEAD" => reply.with("x-amz-checksum-sha256", &digest),
+                _ => reply,
+            };
+            if flipped && request.method == "GET" {
+                reply.flipped(9)
+            } else {
+                reply
+            }
+        }) {
+            match result {
+                Ok(found) => {
+                    assert!(!flipped && sink.bytes == bytes);
+                    assert_eq!(found.verified, Verified::FullObject(Algorithm::Sha256));
+                }
+                Err(error) => assert!(flipped, "{error}"),
+            }
+        }
+    }
+}

@@ -87,6 +87,8 @@ pub(crate) enum Failure {
         expected: String,
         seen: String,
     },
+    /// A range was refused because the object has no bytes at all (RFC 9110, section 15.5.17).
+    NoBytes(Box<S3Error>),
     /// The server sent the whole object where a range was asked for.
     RangeIgnored,
     Source(SourceError),
@@ -110,7 +112,7 @@ impl Failure {
             Self::Refused(error) => error.status >= 500 || error.status == 200,
             Self::Broken(_) | Self::Changed { .. } | Self::RangeIgnored => true,
             Self::Transport { sent, .. } => *sent != Sent::None,
-            Self::Source(_) | Self::Sink(_) | Self::Spec(_) => false,
+            Self::NoBytes(_) | Self::Source(_) | Self::Sink(_) | Self::Spec(_) => false,
         }
     }
 }

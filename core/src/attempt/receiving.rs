@@ -11,6 +11,7 @@ use super::{AttemptId, ErasedOperation, Exchange, Sendable};
 use crate::checksum::Checksum;
 use crate::error::{Rule, SinkError, TransportErrorKind};
 use crate::operation::{OperationKind, refusal};
+use crate::range::Unsatisfied;
 use crate::retry::ClockSkew;
 use crate::time::UnixTime;
 
@@ -265,7 +266,13 @@ impl Held {
                 seen: "412 Precondition Failed".into(),
             };
         }
-        refusal
+        let size = Unsatisfied::from_headers(&self.head.headers).map(|seen| seen.total);
+        match refusal {
+            Failure::Refused(error) if error.status == 416 && size == Some(0) => {
+                Failure::NoBytes(error)
+            }
+            refusal => refusal,
+        }
     }
 }
 

@@ -127,6 +127,14 @@ impl fmt::Display for TransferError {
                 "; the multipart upload {upload} could not be aborted and is left behind"
             )?;
         }
+        if self.lost_creates > 0 {
+            write!(
+                f,
+                "; the answer to {} CreateMultipartUpload was lost, and each may have left an \
+                 upload behind that only a list of the unfinished uploads shows",
+                self.lost_creates
+            )?;
+        }
         Ok(())
     }
 }

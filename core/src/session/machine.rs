@@ -355,7 +355,9 @@ impl Session {
             _ => timeouts.head,
         };
         let deadlines = config.deadlines(head);
-        let lease = deadlines.connect + deadlines.head + deadlines.idle + LEASE_GRACE;
+        let lease = [deadlines.head, deadlines.idle, LEASE_GRACE]
+            .into_iter()
+            .fold(deadlines.connect, Duration::saturating_add);
         let flight = Flight {
             id,
             lease,

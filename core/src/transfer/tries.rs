@@ -132,6 +132,7 @@ impl Tries {
             } => FailureClass::Timeout,
             Failure::Transport { kind, .. } => classify_transport(*kind),
             Failure::Changed { .. }
+            | Failure::NoBytes(_)
             | Failure::RangeIgnored
             | Failure::Source(_)
             | Failure::Sink(_)
@@ -251,7 +252,7 @@ fn is_transient_refusal(error: &S3Error) -> bool {
 impl Failure {
     pub(crate) fn into_cause(self, operation: OperationKind) -> Cause {
         match self {
-            Self::Refused(error) => Cause::S3(error),
+            Self::Refused(error) | Self::NoBytes(error) => Cause::S3(error),
             Self::Broken(violation) => Cause::Violation(violation),
             Self::Transport { kind, detail, .. } => Cause::Transport {
                 operation,

@@ -181,6 +181,8 @@ impl Soak {
                 }
             }
         }
+        let account = format!("{:?}", self.session);
+        assert!(account.contains("used: 0 }"), "memory is not given back");
         let left: Vec<&str> = self
             .world
             .model

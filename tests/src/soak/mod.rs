@@ -115,6 +115,8 @@ struct Soak {
     results: BTreeMap<usize, Finished>,
     /// What a piped upload has asked for: where it begins and ends.
     asked: Option<(u64, u64)>,
+    /// Whether the provider of credentials has run out of them.
+    broke: bool,
     requests: Vec<String>,
     watch: Watch,
 }
@@ -140,6 +142,7 @@ impl Soak {
             taken: BTreeMap::new(),
             results: BTreeMap::new(),
             asked: None,
+            broke: false,
             requests: Vec::new(),
             watch: Watch::default(),
             seed,
@@ -223,7 +226,7 @@ impl Soak {
                 offset,
                 len,
             } => self.fill(transfer, offset, len),
-            Step::NeedCredentials if one_in(2, &mut self.rng) => self.provide(),
+            Step::NeedCredentials if self.plan.prompt => self.provide(),
             Step::NeedCredentials => {
                 let after = self.delay();
                 self.later(after, Event::Credentials);
@@ -367,7 +370,9 @@ impl Soak {
     }
 
     fn provide(&mut self) {
-        let answer = if self.plan.poor && one_in(3, &mut self.rng) {
+        // Once it has none it never has any again.
+        self.broke |= self.plan.poor && one_in(3, &mut self.rng);
+        let answer = if self.broke {
             Err(CredentialsError("the soak has none".into()))
         } else {
             Credentials::new(&self.world.key_id(), "secret", None)

@@ -40,6 +40,8 @@ pub(super) struct Plan {
     pub(super) clock_error: i64,
     /// Whether the provider of credentials sometimes has none.
     pub(super) poor: bool,
+    /// Whether it answers at once.
+    pub(super) prompt: bool,
     pub(super) slowest: Duration,
 }
 
@@ -88,7 +90,7 @@ impl Plan {
         let mood = rng.below(8);
         let (faults, benign) = match mood {
             0 => (0, None),
-            1 | 2 => (150, Some(1 + rng.below(2))),
+            1 | 2 => (150, Some(1)),
             _ => (1 + rng.below(400), None),
         };
         let unrest = benign.is_none() && mood != 0 && rng.below(2) == 0;
@@ -122,7 +124,8 @@ impl Plan {
             } else {
                 0
             },
-            poor: unrest && one_in(4, rng),
+            poor: unrest && one_in(3, rng),
+            prompt: one_in(2, rng),
             slowest: Duration::from_millis(1 + rng.below(3_000)),
         }
     }

@@ -177,7 +177,13 @@ impl World {
             self.let_in();
             self.story.push("credentials expire".into());
         }
-        if !self.targets.is_empty() && one_in(60, &mut self.rng) {
+        // More often where nothing but the client's own care holds the answers together.
+        let rarity = if self.server.tags == Tags::Strong {
+            50
+        } else {
+            5
+        };
+        if !self.targets.is_empty() && one_in(rarity, &mut self.rng) {
             let at = index(self.rng.below(self.targets.len() as u64));
             let key = self.targets[at].clone();
             let old = self.model.object("b", &key).map_or(0, |o| o.data.len());

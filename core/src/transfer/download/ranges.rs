@@ -144,12 +144,18 @@ impl Ranges {
                 self.after_read(piece, report.range, complete, &outcome, known, cx)
             }
             Ending::Failed(Failure::RangeIgnored) => Event::Stream,
-            Ending::Failed(Failure::Refused(_) | Failure::Broken(_)) if !known.settled => {
+            Ending::Failed(Failure::Refused(_) | Failure::Broken(_) | Failure::NoBytes(_))
+                if !known.settled =>
+            {
                 self.held = Some((piece, outcome));
                 Event::Nothing
             }
             Ending::Failed(_) if known.is_empty() => Event::Nothing,
-            Ending::Failed(Failure::Refused(error))
+            Ending::Failed(Failure::NoBytes(_)) if known.version.is_none() => {
+                known.adopt_empty();
+                Event::Nothing
+            }
+            Ending::Failed(Failure::Refused(error) | Failure::NoBytes(error))
                 if error.status == 416 && known.version.is_some() =>
             {
                 let expected = format!("an object that has the bytes {}", piece.range);
@@ -164,7 +170,7 @@ impl Ranges {
     }
 
     /// The HEAD is settled: the checksum to prove the object by is known, or that there is none.
-    pub(super) fn on_settled(&mut self, known: &Known, cx: &mut Cx<'_>) -> Event {
+    pub(super) fn on_settled(&mut self, known: &mut Known, cx: &mut Cx<'_>) -> Event {
         for (range, checksums) in core::mem::take(&mut self.early) {
             if let Err(cause) = self.record(range, &checksums, known) {
                 return Event::Fail(cause);
@@ -172,6 +178,14 @@ impl Ranges {
         }
         match self.held.take() {
             Some(_) if known.is_empty() => Event::Nothing,
+            // The HEAD was refused; the range was too, with the size of the object.
+            Some((_, outcome))
+                if known.version.is_none()
+                    && matches!(outcome.ending, Ending::Failed(Failure::NoBytes(_))) =>
+            {
+                known.adopt_empty();
+                Event::Nothing
+            }
             Some((piece, outcome)) => self.retry(piece, &outcome, cx),
             None => Event::Nothing,
         }
@@ -241,15 +255,20 @@ impl Ranges {
             .map_or_else(Event::Fail, |()| Event::Nothing)
     }
 
-    /// Whether ranges can't be relied on: without a strong entity tag nothing holds two answers
-    /// together, so only an object that comes by one is read this way.
+    /// Whether ranges won't do. Without a strong entity tag nothing holds two answers together, so
+    /// only an object that comes by one is read this way; and a checksum that can't be combined,
+    /// a SHA-256, proves nothing but all bytes in a row.
     pub(super) fn must_stream(&self, known: &Known) -> bool {
         let Some(version) = &known.version else {
             return false;
         };
         let pinned = version.etag.as_ref().is_some_and(ETag::is_strong);
         let broken_off = self.bytes() > 0 && self.bytes() < version.total;
-        !pinned && (version.total > known.part_size || broken_off)
+        let unpinned = !pinned && (version.total > known.part_size || broken_off);
+        let whole_proof = known
+            .declared
+            .is_some_and(|declared| !declared.algorithm.is_combinable());
+        unpinned || (whole_proof && version.total > 0)
     }
 
     /// Keeps one uncut piece at hand, so that a plan takes no memory for what lies ahead.

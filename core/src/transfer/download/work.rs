@@ -171,6 +171,14 @@ impl Known {
         self.last_modified = version.last_modified;
     }
 
+    /// The object has no bytes: a range of it was refused with its size.
+    pub(super) fn adopt_empty(&mut self) {
+        self.version = Some(Pinned {
+            etag: None,
+            total: 0,
+        });
+    }
+
     fn adopt_head(&mut self, head: &HeadObjectOutput) -> Result<(), Cause> {
         let version = Version {
             etag: head.etag.clone(),
@@ -335,7 +343,7 @@ impl DownloadWork {
         };
         match (adopted, &mut self.mode) {
             (Err(cause), _) => Event::Fail(cause),
-            (Ok(()), Some(Mode::Ranges(ranges))) => ranges.on_settled(&self.known, cx),
+            (Ok(()), Some(Mode::Ranges(ranges))) => ranges.on_settled(&mut self.known, cx),
             (Ok(()), _) => Event::Nothing,
         }
     }
