@@ -22,6 +22,7 @@ use sans3_core::sign::Credentials;
 use sans3_core::transfer::{Download, Length, Upload, Verified};
 use sans3_testkit::s3s::{ACCESS_KEY_ID, S3sServer, SECRET_ACCESS_KEY};
 use sans3_tokio::{Client, ClientConfig, Error};
+use tokio::io::AsyncWriteExt as _;
 
 /// The least part that this server takes, as S3 does.
 const PART: u64 = 5 << 20;
@@ -289,6 +290,28 @@ async fn a_wrong_secret_is_refused_and_said_so() {
         assert_eq!(client.notices().len(), 2, "not retried");
     }
     assert!(!server.directory().join(BUCKET).join("folder").exists());
+}
+
+#[tokio::test]
+async fn an_upload_that_is_given_up_leaves_nothing() {
+    let server = server();
+    let client = client(&server);
+    let upload = Upload {
+        part_size: NonZeroU64::new(PART),
+        ..Upload::new(bucket(), key(), Length::Unknown { equal_parts: true })
+    };
+    let mut writer = client.upload_writer(upload);
+    writer.write_all(&bytes(PART + 1)).await.unwrap();
+    common::eventually("a part is stored", || {
+        common::names(server.directory())
+            .iter()
+            .any(|name| name.ends_with(".part-1"))
+    })
+    .await;
+    writer.abort().await.unwrap();
+    let left = common::names(server.directory());
+    assert_eq!(left, [BUCKET], "not even a part");
+    assert!(common::names(&server.directory().join(BUCKET)).is_empty());
 }
 
 #[tokio::test]

@@ -97,6 +97,11 @@ impl Receiving {
             .and_then(|value| value.to_str().ok())
             .and_then(UnixTime::parse_http_date);
         let body = match exchange {
+            _ if sent != Sent::All && head.status.is_success() => Err(broken(
+                Rule::Status,
+                "no success before all of the request was sent".into(),
+                format!("status {}", head.status.as_u16()),
+            )),
             Exchange::Read(read) => read_body(&read, head),
             // A server that has not read the payload can't have stored it, whatever it says.
             Exchange::Write(..) if head.status.is_success() && sent != Sent::All => Err(broken(

@@ -94,7 +94,8 @@ impl Sendable {
     }
 
     /// The answer's head has come, interim (1xx) ones left out, at the wall time `wall`; `sent`
-    /// tells how much of the request had left by then.
+    /// tells how much of the request had left by then. A success before all of it had is none: the
+    /// server can't have done what it had not read.
     ///
     /// # Errors
     /// The outcome, where the head alone decides: the body must not be read, and the connection

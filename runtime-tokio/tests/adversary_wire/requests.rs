@@ -45,6 +45,18 @@ async fn adversary_25_no_leave_to_send_is_asked_for_or_waited_for() {
 }
 
 #[tokio::test]
+async fn adversary_25_success_before_the_body_was_sent_is_no_success() {
+    let body = owned(&bytes(24 << 20));
+    let head = format!("content-length: {}\r\netag: \"e\"", body.len());
+    let early = vec![Step::Head, ok("etag: \"e\""), Step::Stall];
+    let looked = vec![Step::Head, ok(&head), Step::Head, ok(&head)];
+    let stage = Stage::with_attempts(1, vec![early, looked]);
+    let result = within(stage.client.upload_bytes(one_put(64 << 20), body)).await;
+    let error = result.expect_err("nobody has read the body");
+    assert!(rule(&root(&error)).is_some(), "{error}");
+}
+
+#[tokio::test]
 async fn adversary_25_an_early_overload_is_retried_with_the_whole_body() {
     let body = bytes(4 << 20);
     let refused = "HTTP/1.1 503 Slow Down\r\ncontent-length: 0\r\n\r\n";

@@ -15,6 +15,8 @@ pub(super) struct Discard {
     tries: Tries,
     step: Step,
     rounds: u32,
+    /// An abort was acknowledged, and no part was listed after it.
+    bare: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +42,7 @@ impl Discard {
             tries,
             step: Step::Abort,
             rounds: 0,
+            bare: false,
         }
     }
 
@@ -80,6 +83,7 @@ impl Discard {
                 self.tries.succeed(cx);
                 let parts = ListParts::from_answer(answer.clone()).map(|list| list.parts.len());
                 self.rounds += 1;
+                self.bare = parts == Some(0);
                 match parts {
                     // Some servers list nothing where S3 says that there is no such upload.
                     Some(0) if self.rounds >= ROUNDS => Discarded::Gone,
@@ -93,7 +97,10 @@ impl Discard {
             (_, step) => match self.tries.fail(outcome, cx) {
                 Verdict::Retry => Discarded::NotYet,
                 // The abort was acknowledged; who may not list has to take that for an answer.
-                Verdict::Fail(crate::error::Cause::S3(_)) if step == Step::List => Discarded::Gone,
+                // So has who may not abort what has no parts: some servers forbid what is gone.
+                Verdict::Fail(crate::error::Cause::S3(_)) if step == Step::List || self.bare => {
+                    Discarded::Gone
+                }
                 Verdict::Fail(_) => Discarded::Left,
             },
         }
