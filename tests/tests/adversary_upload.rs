@@ -625,3 +625,21 @@ fn adversary_25_a_success_before_the_payload_was_sent_is_none() {
         assert!(early.upload(wanted, Source::new(noise(size, 1))).is_err());
     }
 }
+
+#[test]
+fn adversary_45_an_abort_that_is_forbidden_is_decided_by_the_list() {
+    for gone in [true, false] {
+        let mut refused = rig(move |_, request, ask| match request.method.as_str() {
+            "PUT" if is_part(request, 2) => Reply::new(403, &[], error_body("AccessDenied")),
+            "DELETE" => {
+                if gone {
+                    ask();
+                }
+                Reply::new(403, &[], error_body("AccessDenied"))
+            }
+            _ => ask(),
+        });
+        let error = send(&mut refused, known()).unwrap_err();
+        assert_eq!(error.leftover.is_none(), gone, "{error}");
+    }
+}

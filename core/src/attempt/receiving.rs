@@ -103,12 +103,6 @@ impl Receiving {
                 format!("status {}", head.status.as_u16()),
             )),
             Exchange::Read(read) => read_body(&read, head),
-            // A server that has not read the payload can't have stored it, whatever it says.
-            Exchange::Write(..) if head.status.is_success() && sent != Sent::All => Err(broken(
-                Rule::Status,
-                "a success only after the whole payload was sent".into(),
-                format!("an early status {}", head.status.as_u16()),
-            )),
             Exchange::Call(operation) | Exchange::Write(operation, _) => {
                 answer_body(operation, head, kind)
             }

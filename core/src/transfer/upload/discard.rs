@@ -1,5 +1,6 @@
 use super::finish::is_gone;
 use crate::attempt::{Ending, Failure, Outcome};
+use crate::error::Cause;
 use crate::operation::{AbortMultipartUpload, ListParts, Operation, OperationKind};
 use crate::session::Blocked;
 use crate::transfer::tries::{Tries, Verdict};
@@ -17,6 +18,9 @@ pub(super) struct Discard {
     rounds: u32,
     /// An abort was acknowledged, and no part was listed after it.
     bare: bool,
+    /// An abort was forbidden. It may be of what is gone, as some servers answer it after a
+    /// Complete that they refused; the list tells.
+    forbidden: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +47,7 @@ impl Discard {
             step: Step::Abort,
             rounds: 0,
             bare: false,
+            forbidden: false,
         }
     }
 
@@ -85,6 +90,7 @@ impl Discard {
                 self.rounds += 1;
                 self.bare = parts == Some(0);
                 match parts {
+                    _ if self.forbidden => Discarded::Left,
                     // Some servers list nothing where S3 says that there is no such upload.
                     Some(0) if self.rounds >= ROUNDS => Discarded::Gone,
                     _ if self.rounds >= ROUNDS => Discarded::Left,
@@ -94,15 +100,23 @@ impl Discard {
                     }
                 }
             }
-            (_, step) => match self.tries.fail(outcome, cx) {
-                Verdict::Retry => Discarded::NotYet,
-                // The abort was acknowledged; who may not list has to take that for an answer.
-                // So has who may not abort what has no parts: some servers forbid what is gone.
-                Verdict::Fail(crate::error::Cause::S3(_)) if step == Step::List || self.bare => {
-                    Discarded::Gone
-                }
-                Verdict::Fail(_) => Discarded::Left,
-            },
+            _ => self.on_failure(outcome, cx),
+        }
+    }
+
+    fn on_failure(&mut self, outcome: &Outcome, cx: &mut Cx<'_>) -> Discarded {
+        match (self.tries.fail(outcome, cx), self.step) {
+            (Verdict::Retry, _) => Discarded::NotYet,
+            // The abort was acknowledged; who may not list has to take that for an answer. So has
+            // who may not abort again what has no parts.
+            (Verdict::Fail(Cause::S3(_)), Step::List) if !self.forbidden => Discarded::Gone,
+            (Verdict::Fail(Cause::S3(_)), Step::Abort) if self.bare => Discarded::Gone,
+            (Verdict::Fail(Cause::S3(_)), Step::Abort) => {
+                self.forbidden = true;
+                self.turn_to(Step::List, OperationKind::ListParts, cx);
+                Discarded::NotYet
+            }
+            (Verdict::Fail(_), _) => Discarded::Left,
         }
     }
 
