@@ -135,6 +135,10 @@ impl Job<'_> {
                 (self.start_file(upload, path, interrupt).await?, name)
             }
         };
+        interrupt.note_remains(format!(
+            "an unfinished upload may be left; `sans3 rm --uploads {}` finds it",
+            self.site.uri
+        ));
         let finished = follow(running, self.output, interrupt).await?;
         let (uploaded, finished) = self.settle(finished)?;
         if uploaded.lost_creates > 0 {
@@ -207,6 +211,12 @@ impl Job<'_> {
                 path.display().to_string(),
             ),
         };
+        if matches!(target, Local::File(_)) {
+            interrupt.note_remains(format!(
+                "a temporary file may be left beside {}",
+                plain(&name)
+            ));
+        }
         let finished = follow(running, self.output, interrupt).await?;
         let (downloaded, finished) = self.settle(finished)?;
         self.output.news(

@@ -10,7 +10,7 @@ use sans3_core::error::{
 use sans3_core::operation::OperationKind;
 use sans3_tokio::Error;
 
-/// The exit code after Ctrl-C or SIGTERM: 128 and the number of SIGINT, as shells have it.
+/// The exit code after Ctrl-C, SIGTERM or SIGHUP: 128 and the number of SIGINT, as shells have it.
 pub(crate) const INTERRUPTED: u8 = 130;
 
 /// What kind of end it was. The codes and names are documented, and stay.
@@ -327,6 +327,9 @@ const fn io_advice(kind: io::ErrorKind) -> Option<&'static str> {
     Some(match kind {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             "nothing was kept; free some space there, or choose another target"
+        }
+        io::ErrorKind::FileTooLarge => {
+            "nothing was kept; raise the limit (`ulimit -f`), or choose another file system"
         }
         io::ErrorKind::PermissionDenied => "check who may read and write there",
         io::ErrorKind::ReadOnlyFilesystem => "choose a target that can be written",
