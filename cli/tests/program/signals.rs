@@ -1,6 +1,6 @@
 //! Ctrl-C, SIGTERM, SIGHUP, `ulimit -f`, and what they leave behind: nothing.
 
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
 use crate::common::{World, bytes, end_of, signal, wait_until};
 use sans3_testkit::faults::{Fault, Rule};
@@ -113,7 +113,7 @@ fn a_hang_up_ends_a_download_unless_nohup_asks_otherwise() {
         let copy = world.dir.path("copy");
         let words = ["cp", "s3://bucket/key", copy.to_str().unwrap()];
         let mut child = if with_nohup {
-            let mut command = shell(&world, "exec nohup \"$@\"", &words);
+            let mut command = world.shell("exec nohup \"$@\"", &words);
             command.spawn().unwrap()
         } else {
             spawn(&world, &words)
@@ -139,30 +139,9 @@ fn a_file_size_limit_is_an_error_like_others() {
     world.put("key", &bytes(3 << 20));
     let copy = world.dir.path("copy");
     let words = ["cp", "s3://bucket/key", copy.to_str().unwrap()];
-    let mut command = shell(&world, "ulimit -f 100; exec \"$@\"", &words);
+    let mut command = world.shell("ulimit -f 100; exec \"$@\"", &words);
     end_of(command.spawn().unwrap()).failed(1, &["ulimit -f"]);
     assert_eq!(world.dir.names(), Vec::<String>::new());
-}
-
-/// Has a shell run the program, which `script` has as `"$@"`.
-fn shell(world: &World, script: &str, words: &[&str]) -> Command {
-    let direct = world.command(words);
-    let mut command = Command::new("/bin/sh");
-    command
-        .args(["-c", script, "sh"])
-        .arg(direct.get_program())
-        .args(direct.get_args())
-        .env_clear()
-        .env("PATH", "/usr/bin:/bin")
-        .envs(
-            direct
-                .get_envs()
-                .filter_map(|(name, value)| Some((name, value?))),
-        )
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    command
 }
 
 #[test]
