@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::num::{NonZeroU16, NonZeroU32};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -12,12 +13,12 @@ use crate::span::Span;
 const AFTER_HELP: &str = "\
 Exit codes:
   0    done
-  1    a transfer failed
+  1    a transfer failed, or its report could not be written
   2    usage
-  3    configuration or credentials
+  3    configuration or credentials, refused ones and a wrong region included
   4    not found: the bucket, the key, or the local source
   5    gave up after retries
-  130  interrupted
+  130  interrupted by Ctrl-C, SIGTERM or SIGHUP
 
 Credentials, region and endpoint come from the environment and from AWS's shared files: \
 AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_PROFILE, AWS_REGION, \
@@ -80,14 +81,14 @@ pub(crate) struct ConnectionArgs {
     #[arg(long, global = true)]
     pub(crate) virtual_host: bool,
     /// Longest wait for a connection, TLS included (default: 5s)
-    #[arg(long, global = true, value_name = "TIME")]
+    #[arg(long, global = true, value_name = "TIME", value_parser = some_time)]
     pub(crate) connect_timeout: Option<Span>,
     /// Longest silence of the server before a request is sent again (default: 75s for the head of
     /// an answer, 20s within its body)
-    #[arg(long, global = true, value_name = "TIME")]
+    #[arg(long, global = true, value_name = "TIME", value_parser = some_time)]
     pub(crate) read_timeout: Option<Span>,
     /// Most attempts at one request (default: 10 at a range or part, 3 at others)
-    #[arg(long, global = true, value_name = "N")]
+    #[arg(long, global = true, value_name = "N", value_parser = some_attempts)]
     pub(crate) max_attempts: Option<NonZeroU32>,
     /// Which of AWS's retry numbers to follow
     #[arg(long, global = true, value_enum, default_value_t = RetryModeArg::Y2026)]
@@ -123,12 +124,12 @@ pub(crate) struct OutputArgs {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Transfer")]
 pub(crate) struct TransferArgs {
-    /// Bytes a part or range; an upload of at most that many goes by one request (default: 8MiB, or
-    /// more where parts would be too many)
+    /// Bytes a part or range, 5MiB or more for parts of an upload; an upload of at most that many goes
+    /// by one request (default: 8MiB, or more where parts would be too many)
     #[arg(long, value_name = "SIZE")]
     pub(crate) part_size: Option<Size>,
     /// Most requests at once (default: 16)
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = some_requests)]
     pub(crate) concurrency: Option<NonZeroU16>,
     /// Most memory for payload (default: 256MiB)
     #[arg(long, value_name = "SIZE")]
@@ -259,6 +260,24 @@ pub(crate) struct DemoArgs {
     pub(crate) port: Option<u16>,
     #[command(flatten)]
     pub(crate) transfer: TransferArgs,
+}
+
+/// A time in which something can happen.
+fn some_time(text: &str) -> Result<Span, String> {
+    match text.parse()? {
+        Span(Duration::ZERO) => Err("expected a time longer than 0".to_owned()),
+        span => Ok(span),
+    }
+}
+
+fn some_attempts(text: &str) -> Result<NonZeroU32, String> {
+    text.parse()
+        .map_err(|_| format!("expected a number from 1 to {}", u32::MAX))
+}
+
+fn some_requests(text: &str) -> Result<NonZeroU16, String> {
+    text.parse()
+        .map_err(|_| format!("expected a number from 1 to {}", u16::MAX))
 }
 
 #[cfg(test)]

@@ -11,7 +11,8 @@ use sans3_core::operation::PutOptions;
 use sans3_core::session::SessionConfig;
 use sans3_core::transfer::{Download, Downloaded, Length, Order, Upload, Uploaded};
 use sans3_platform::Environment;
-use sans3_tokio::{Client, Replace, Running};
+use sans3_platform::source::Source;
+use sans3_tokio::{Client, Error, Replace, Running};
 
 use crate::args::{ChecksumArg, ConnectionArgs, CpArgs};
 use crate::bounds::{self, DEFAULT_PART_SIZE, Passage};
@@ -20,9 +21,10 @@ use crate::exit::{Failure, Kind, Site};
 use crate::operand::{Copy, Local, Object};
 use crate::output::{Event, Output, plain};
 use crate::progress::{Finished, follow};
-use crate::report::{Facts, notice_event, result_event, summary};
+use crate::report::{Facts, count, notice_event, result_event, summary};
 use crate::signals::Interrupt;
 use crate::size::Size;
+use crate::stdio;
 
 pub(crate) async fn run(
     args: &CpArgs,
@@ -32,6 +34,7 @@ pub(crate) async fn run(
 ) -> Result<(), Failure> {
     let copy = Copy::new(&args.source, &args.target)?;
     let wishes = Wishes::new(args, &copy)?;
+    stdio::check(&copy)?;
     let resolved = Connection::resolve(connection, &Environment::from_process(), output)?;
     let session = resolved.session(connection, &args.transfer)?;
     let (Copy::Up { object, .. } | Copy::Down { object, .. }) = &copy;
@@ -135,8 +138,23 @@ impl Job<'_> {
                 (self.start_file(upload, path, interrupt).await?, name)
             }
         };
+        interrupt.note_remains(format!(
+            "an unfinished upload may be left; `sans3 rm --uploads {}` finds it",
+            self.site.uri
+        ));
         let finished = follow(running, self.output, interrupt).await?;
-        let (uploaded, finished) = self.settle(finished)?;
+        let (uploaded, finished) = self.settle(finished, &object.uri())?;
+        let reported = self.report_upload(&uploaded, &finished, &name, object);
+        reported.map_err(|failure| failure.unreported(&object.uri()))
+    }
+
+    fn report_upload(
+        &self,
+        uploaded: &Uploaded,
+        finished: &Finished<()>,
+        name: &str,
+        object: &Object,
+    ) -> Result<(), Failure> {
         if uploaded.lost_creates > 0 {
             self.output.warn(&format!(
                 "the answer to {} CreateMultipartUpload was lost, and each may have left an empty \
@@ -148,42 +166,58 @@ impl Job<'_> {
             || {
                 let pieces = match uploaded.parts {
                     0 => "one request".to_owned(),
-                    parts => format!("{parts} parts"),
+                    parts => count(parts, "part", "parts"),
                 };
-                let how = summary(uploaded.size, &pieces, uploaded.verified, &finished);
-                format!("{} -> {}: {how}", plain(&name), object.uri())
+                let how = summary(uploaded.size, &pieces, uploaded.verified, finished);
+                format!("{} -> {}: {how}", plain(name), object.uri())
             },
             || {
                 result_event(
                     Event::new("uploaded"),
                     object,
-                    &Facts::from(&uploaded),
-                    &finished,
+                    &Facts::from(uploaded),
+                    finished,
                 )
             },
         )
     }
 
-    /// A regular file is read wherever a part needs it; anything else (a FIFO, a device) from its
-    /// first byte to its last.
+    /// A regular file is read wherever a part needs it; anything else (a FIFO, a device, a file
+    /// of the system that has more than it says) from its first byte to its last.
     async fn start_file(
         &self,
         upload: Upload,
         path: &Path,
         interrupt: &mut Interrupt,
     ) -> Result<Running<Uploaded>, Failure> {
-        if source_metadata(path)?.is_file() {
-            self.tell_bounds(Passage::Buffers)?;
-            return Ok(self.client.upload_file(upload, path));
+        let is_special = !source_metadata(path)?.is_file();
+        if is_special {
+            self.tell_bounds(Passage::Kept)?;
         }
-        self.tell_bounds(Passage::Kept)?;
+        let opening = {
+            let path = path.to_owned();
+            tokio::task::spawn_blocking(move || Source::open(&path))
+        };
         // Opening a FIFO waits for its writer.
-        let file = tokio::select! {
-            file = tokio::fs::File::open(path) => file,
+        let opened = tokio::select! {
+            opened = opening => opened,
             () = interrupt.wait() => return Err(Failure::interrupted()),
         };
-        let file = file.map_err(|error| Failure::io("opening", path, &error))?;
-        Ok(self.client.upload_reader(upload, file))
+        let opened = opened.map_err(|error| Failure::new(Kind::Transfer, error.to_string()))?;
+        let source = opened.map_err(|error| Failure::transfer(&Error::File(error), &self.site))?;
+        match source {
+            Source::File(_) => {
+                self.tell_bounds(Passage::Buffers)?;
+                Ok(self.client.upload_file(upload, path))
+            }
+            Source::Stream(file) => {
+                if !is_special {
+                    self.tell_bounds(Passage::Kept)?;
+                }
+                let file = tokio::fs::File::from_std(file);
+                Ok(self.client.upload_reader(upload, file))
+            }
+        }
     }
 
     async fn download(
@@ -207,11 +241,25 @@ impl Job<'_> {
                 path.display().to_string(),
             ),
         };
+        let is_stream = match target {
+            Local::Stdio => true,
+            Local::File(path) => !is_replaceable(path),
+        };
+        if !is_stream {
+            interrupt.note_remains(format!(
+                "a temporary file may be left beside {}",
+                plain(&name)
+            ));
+        }
         let finished = follow(running, self.output, interrupt).await?;
-        let (downloaded, finished) = self.settle(finished)?;
-        self.output.news(
+        let bytes = finished.progress.bytes;
+        let (downloaded, finished) = match self.settle(finished, &name) {
+            Err(failure) if is_stream => return Err(failure.streamed(&name, bytes)),
+            settled => settled?,
+        };
+        let reported = self.output.news(
             || {
-                let pieces = format!("{} ranges", downloaded.parts);
+                let pieces = count(downloaded.parts, "range", "ranges");
                 let how = summary(downloaded.size, &pieces, downloaded.verified, &finished);
                 format!("{} -> {}: {how}", object.uri(), plain(&name))
             },
@@ -223,7 +271,8 @@ impl Job<'_> {
                     &finished,
                 )
             },
-        )
+        );
+        reported.map_err(|failure| failure.unreported(&name))
     }
 
     /// A regular file is replaced as a whole. What can't be replaced (a FIFO, a device) is written
@@ -233,15 +282,11 @@ impl Job<'_> {
         download: Download,
         path: &Path,
     ) -> Result<Running<Downloaded>, Failure> {
-        let there = std::fs::metadata(path).ok();
         if self.wishes.replace == Replace::No && std::fs::symlink_metadata(path).is_ok() {
             let exists = io::Error::from(io::ErrorKind::AlreadyExists);
             return Err(Failure::io("creating", path, &exists));
         }
-        if there
-            .as_ref()
-            .is_none_or(|there| there.is_file() || there.is_dir())
-        {
+        if is_replaceable(path) {
             self.tell_bounds(Passage::Buffers)?;
             return Ok(self
                 .client
@@ -272,13 +317,9 @@ impl Job<'_> {
         bounds::tell(self.output, &self.session, passage, self.wishes.piece())
     }
 
-    /// Tells what went wrong on the way, and how it ended.
-    fn settle<T>(&self, finished: Finished<T>) -> Result<(T, Finished<()>), Failure> {
-        if self.output.is_json() {
-            for notice in self.client.notices() {
-                self.output.event(notice_event(&notice))?;
-            }
-        }
+    /// Tells what went wrong on the way to `done`, and how it ended.
+    fn settle<T>(&self, finished: Finished<T>, done: &str) -> Result<(T, Finished<()>), Failure> {
+        let told = self.tell_notices();
         let Finished {
             result,
             stats,
@@ -286,18 +327,34 @@ impl Job<'_> {
             elapsed,
         } = finished;
         match result {
-            Ok(output) => Ok((
-                output,
-                Finished {
+            Ok(output) => {
+                told.map_err(|failure| failure.unreported(done))?;
+                let finished = Finished {
                     result: Ok(()),
                     stats,
                     progress,
                     elapsed,
-                },
-            )),
+                };
+                Ok((output, finished))
+            }
+            // Why the transfer failed matters more than why that could not be told.
             Err(error) => Err(Failure::transfer(&error, &self.site)),
         }
     }
+
+    fn tell_notices(&self) -> Result<(), Failure> {
+        if self.output.is_json() {
+            for notice in self.client.notices() {
+                self.output.event(notice_event(&notice))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a target is a regular file, or can become one. A directory is refused later.
+fn is_replaceable(path: &Path) -> bool {
+    std::fs::metadata(path).map_or(true, |there| there.is_file() || there.is_dir())
 }
 
 /// Options that mean nothing in this direction are refused: whoever wrote them relies on them.

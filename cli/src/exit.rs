@@ -10,8 +10,11 @@ use sans3_core::error::{
 use sans3_core::operation::OperationKind;
 use sans3_tokio::Error;
 
-/// The exit code after Ctrl-C or SIGTERM: 128 and the number of SIGINT, as shells have it.
+/// The exit code after Ctrl-C, SIGTERM or SIGHUP: 128 and the number of SIGINT, as shells have it.
 pub(crate) const INTERRUPTED: u8 = 130;
+
+/// What advice begins with where a failed download has left no file.
+const NOTHING_KEPT: &str = "nothing was kept; ";
 
 /// What kind of end it was. The codes and names are documented, and stay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +101,39 @@ impl Failure {
 
     /// stdout could not be written.
     pub(crate) fn stdout(error: &io::Error) -> Self {
-        Self::io("writing to", Path::new("stdout"), error)
+        let failure = Self::io("writing to", Path::new("stdout"), error);
+        let advice = failure
+            .advice
+            .map(|advice| advice.trim_start_matches(NOTHING_KEPT).to_owned());
+        Self { advice, ..failure }
+    }
+
+    /// A transfer is done, and only its report failed by this.
+    #[must_use]
+    pub(crate) fn unreported(self, done: &str) -> Self {
+        Self {
+            message: format!(
+                "the transfer is done, but its report could not be written: {}",
+                self.message
+            ),
+            advice: Some(format!("{done} is whole; only the report is missing")),
+            ..self
+        }
+    }
+
+    /// A download to a stream failed by this: what was written there can't be taken back.
+    #[must_use]
+    pub(crate) fn streamed(self, name: &str, bytes: u64) -> Self {
+        let warning = format!("what was written to {name} is not the whole object, or not right");
+        let advice = match self.advice {
+            Some(advice) => match advice.strip_prefix(NOTHING_KEPT) {
+                Some(rest) => Some(format!("{warning}; {rest}")),
+                None if bytes > 0 => Some(format!("{warning}; {advice}")),
+                None => Some(advice),
+            },
+            None => (bytes > 0).then_some(warning),
+        };
+        Self { advice, ..self }
     }
 
     /// A local file could not be used; `what` says for what ("reading", "writing to").
@@ -327,6 +362,9 @@ const fn io_advice(kind: io::ErrorKind) -> Option<&'static str> {
     Some(match kind {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             "nothing was kept; free some space there, or choose another target"
+        }
+        io::ErrorKind::FileTooLarge => {
+            "nothing was kept; raise the limit (`ulimit -f`), or choose another file system"
         }
         io::ErrorKind::PermissionDenied => "check who may read and write there",
         io::ErrorKind::ReadOnlyFilesystem => "choose a target that can be written",

@@ -22,6 +22,7 @@ mod rm;
 mod signals;
 mod size;
 mod span;
+mod stdio;
 
 use std::process::ExitCode;
 

@@ -8,6 +8,7 @@ use sans3_tokio::{Error, Running, Stats};
 
 use crate::exit::Failure;
 use crate::output::{Event, Output};
+use crate::report::count;
 use crate::signals::Interrupt;
 use crate::size::Size;
 use crate::span;
@@ -30,7 +31,8 @@ pub(crate) struct Finished<T> {
 /// takes the time that it needs to clean up behind itself.
 ///
 /// # Errors
-/// stdout, where events go there, has gone: then the transfer is cancelled and waited for as well.
+/// stdout, where events go there, has gone: then the transfer is cancelled and waited for as well. One
+/// that was done all the same is no error.
 pub(crate) async fn follow<T>(
     mut running: Running<T>,
     output: &Output,
@@ -60,8 +62,8 @@ pub(crate) async fn follow<T>(
     };
     meter.clear();
     match unheard {
-        Some(failure) => Err(failure),
-        None => Ok(Finished {
+        Some(failure) if result.is_err() => Err(failure),
+        _ => Ok(Finished {
             result,
             stats: running.stats(),
             progress: running.progress(),
@@ -140,7 +142,7 @@ fn describe(progress: &Progress) -> String {
         text = format!("{text}, {} left", span::short(remaining));
     }
     if progress.retries > 0 {
-        text = format!("{text}, {} retries", progress.retries);
+        text = format!("{text}, {}", count(progress.retries, "retry", "retries"));
     }
     text
 }

@@ -117,8 +117,14 @@ pub(crate) fn summary(
     text = format!("{text}, {pieces}, {}", proof_text(verified));
     match finished.progress.retries {
         0 => text,
-        retries => format!("{text}, {retries} retries"),
+        retries => format!("{text}, {}", count(retries, "retry", "retries")),
     }
+}
+
+/// A number and what it counts.
+pub(crate) fn count(number: u32, one: &str, many: &str) -> String {
+    let noun = if number == 1 { one } else { many };
+    format!("{number} {noun}")
 }
 
 /// A failed attempt as an event.

@@ -11,7 +11,7 @@ use super::files;
 use crate::exit::Failure;
 use crate::output::{Event, Output, plain};
 use crate::progress::Finished;
-use crate::report::{proof, proof_text};
+use crate::report::{count, proof, proof_text};
 use crate::size::Size;
 use crate::span;
 
@@ -42,7 +42,11 @@ impl Report {
         let up = transfer_text(uploaded.size, &self.up, uploaded.verified);
         let parts = match uploaded.parts {
             0 => "one request".to_owned(),
-            parts => format!("{parts} parts of {}", Size(self.upload_part)),
+            parts => format!(
+                "{} of {}",
+                count(parts, "part", "parts"),
+                Size(self.upload_part)
+            ),
         };
         let event = transfer_event("uploaded", uploaded.size, uploaded.parts, &self.up);
         line(
@@ -51,7 +55,8 @@ impl Report {
             with_proof(event, uploaded.verified),
         )?;
         let down = transfer_text(downloaded.size, &self.down, downloaded.verified);
-        let ranges = format!("{} ranges of {}", downloaded.parts, Size(self.range));
+        let ranges = count(downloaded.parts, "range", "ranges");
+        let ranges = format!("{ranges} of {}", Size(self.range));
         let event = transfer_event("downloaded", downloaded.size, downloaded.parts, &self.down);
         line(
             "download",
@@ -79,9 +84,13 @@ impl Report {
         };
         output.data(
             || {
-                let connections = self.stats.connections;
+                let connections = match self.stats.connections {
+                    1 => "1 connection".to_owned(),
+                    connections => format!("{connections} connections"),
+                };
+                let retries = count(retries, "retry", "retries");
                 format!(
-                    "{:10} {total} ({faults}{retries} retries) over {connections} connections: {}",
+                    "{:10} {total} ({faults}{retries}) over {connections}: {}",
                     "requests",
                     list.join(", ")
                 )

@@ -98,6 +98,28 @@ impl World {
         command
     }
 
+    /// As [`command`](Self::command), run by a shell, which `script` has as `"$@"`. Its output is
+    /// piped.
+    pub(crate) fn shell(&self, script: &str, words: &[&str]) -> Command {
+        let direct = self.command(words);
+        let mut command = Command::new("/bin/sh");
+        command
+            .args(["-c", script, "sh"])
+            .arg(direct.get_program())
+            .args(direct.get_args())
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .envs(
+                direct
+                    .get_envs()
+                    .filter_map(|(name, value)| Some((name, value?))),
+            )
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
     /// Runs a command to its end.
     pub(crate) fn run<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Ended {
         Ended::of(self.command(words).output().unwrap())

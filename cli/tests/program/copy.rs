@@ -308,3 +308,15 @@ fn a_reader_that_goes_away_ends_the_download() {
     common::end_of(child).failed(1, &["Broken pipe"]);
     assert!(world.server.stats().bytes_out < 1 << 30);
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn files_that_say_they_are_empty_are_copied_all_the_same() {
+    let world = World::new();
+    let up = world.run(["cp", "/proc/version", "s3://bucket/key"]).ok();
+    assert!(up.stderr.contains("one request"), "{}", up.stderr);
+    let version = std::fs::read("/proc/version").unwrap();
+    assert_eq!(world.object("key"), Some(version));
+    let down = world.run(["cp", "s3://bucket/key", "-"]).ok();
+    assert!(down.stderr.contains(", 1 range,"), "{}", down.stderr);
+}

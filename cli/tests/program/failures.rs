@@ -45,6 +45,18 @@ fn wrong_options_are_2_and_send_nothing() {
             "at least 1",
         ),
         (
+            vec!["cp", "-", "s3://bucket/x", "--concurrency", "0"],
+            "from 1 to 65535",
+        ),
+        (
+            vec!["cp", "-", "s3://bucket/x", "--read-timeout", "0s"],
+            "longer than 0",
+        ),
+        (
+            vec!["ls", "s3://bucket", "--connect-timeout", "0"],
+            "longer than 0",
+        ),
+        (
             vec!["cp", "-", "s3://bucket/x", "--memory", "1KiB"],
             "--memory",
         ),
@@ -305,7 +317,60 @@ fn a_full_device_is_named_as_full() {
         .stdout(full)
         .output()
         .unwrap();
-    common::Ended::of(output).failed(1, &["No space left"]);
+    let ended = common::Ended::of(output).failed(1, &["No space left", "not the whole object"]);
+    assert!(
+        !ended.stderr.contains("nothing was kept"),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
+fn a_report_that_can_not_be_written_is_told_from_the_transfer() {
+    let world = World::new();
+    let content = bytes(1 << 20);
+    let file = world.dir.write("file", &content);
+    let copy = world.dir.path("copy");
+    let (file, copy) = (file.to_str().unwrap(), copy.to_str().unwrap());
+    for (source, target) in [(file, "s3://bucket/key"), ("s3://bucket/key", copy)] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
+        let mut command = world.command(["cp", source, target, "--json"]);
+        let output = command.stdout(full.unwrap()).output().unwrap();
+        let ended = common::Ended::of(output).failed(
+            1,
+            &[
+                "the transfer is done",
+                "report could not be written",
+                target,
+            ],
+        );
+        assert!(
+            !ended.stderr.contains("nothing was kept"),
+            "{}",
+            ended.stderr
+        );
+    }
+    assert!(world.object("key").unwrap() == content);
+    assert!(std::fs::read(copy).unwrap() == content);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn closed_streams_are_2_and_null_devices_are_fine() {
+    let world = World::new();
+    world.put("key", b"content");
+    let down = ["cp", "s3://bucket/key", "-"];
+    let up = ["cp", "-", "s3://bucket/new"];
+    let run = |redirection: &str, words: &[&str]| {
+        let script = format!("exec \"$@\" {redirection}");
+        common::end_of(world.shell(&script, words).spawn().unwrap())
+    };
+    run(">&-", &down).failed(2, &["stdout", "closed"]);
+    run("<&-", &up).failed(2, &["stdin", "closed"]);
+    assert_eq!(world.object("new"), None);
+    run(">/dev/null", &down).ok();
+    run("</dev/null", &up).ok();
+    assert_eq!(world.object("new"), Some(Vec::new()));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Ctrl-C, SIGTERM, and what they leave behind: nothing.
+//! Ctrl-C, SIGTERM, SIGHUP, `ulimit -f`, and what they leave behind: nothing.
 
 use std::process::{Child, Stdio};
 
@@ -21,7 +21,12 @@ fn stalled(operation: Operation) -> World {
 
 #[test]
 fn adversary_97_an_interrupted_upload_is_aborted_on_the_server() {
-    for (name, from_stdin) in [("-INT", false), ("-TERM", false), ("-INT", true)] {
+    for (name, from_stdin) in [
+        ("-INT", false),
+        ("-TERM", false),
+        ("-HUP", false),
+        ("-INT", true),
+    ] {
         let world = stalled(Operation::UploadPart);
         let content = bytes(12 << 20);
         let file = world.dir.write("file", &content);
@@ -94,7 +99,49 @@ fn a_second_signal_is_obeyed_at_once() {
     };
     wait_until("the abort was sent", aborting);
     signal(&child, "-INT");
-    assert_eq!(end_of(child).code, Some(130));
+    end_of(child).failed(130, &["cut short", "`sans3 rm --uploads s3://bucket/key`"]);
+}
+
+#[test]
+fn a_hang_up_ends_a_download_unless_nohup_asks_otherwise() {
+    for with_nohup in [false, true] {
+        let world = World::with_faults([Rule::every(
+            Operation::GetObject,
+            Fault::StallBody { after: 100 },
+        )]);
+        world.put("key", &bytes(3 << 20));
+        let copy = world.dir.path("copy");
+        let words = ["cp", "s3://bucket/key", copy.to_str().unwrap()];
+        let mut child = if with_nohup {
+            let mut command = world.shell("exec nohup \"$@\"", &words);
+            command.spawn().unwrap()
+        } else {
+            spawn(&world, &words)
+        };
+        wait_until("the download has begun", || {
+            !world.server.injected().is_empty()
+        });
+        signal(&child, "-HUP");
+        if with_nohup {
+            std::thread::sleep(std::time::Duration::from_millis(300));
+            assert_eq!(child.try_wait().unwrap(), None, "it was asked to go on");
+            signal(&child, "-INT");
+        }
+        end_of(child).failed(130, &["cancelled"]);
+        assert_eq!(world.dir.names(), Vec::<String>::new());
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_file_size_limit_is_an_error_like_others() {
+    let world = World::new();
+    world.put("key", &bytes(3 << 20));
+    let copy = world.dir.path("copy");
+    let words = ["cp", "s3://bucket/key", copy.to_str().unwrap()];
+    let mut command = world.shell("ulimit -f 100; exec \"$@\"", &words);
+    end_of(command.spawn().unwrap()).failed(1, &["ulimit -f"]);
+    assert_eq!(world.dir.names(), Vec::<String>::new());
 }
 
 #[test]

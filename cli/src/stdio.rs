@@ -1,0 +1,58 @@
+//! Whether stdin and stdout lead anywhere.
+//!
+//! The standard library opens /dev/null in the place of a standard stream that is closed when the
+//! program starts. A copy would then store an empty object, or lose one, and call that success.
+
+use crate::exit::Failure;
+use crate::operand::{Copy, Local};
+
+/// Refuses a copy from or to a standard stream that is closed, where the system tells (Linux).
+///
+/// # Errors
+/// Usage: which stream it is.
+pub(crate) fn check(copy: &Copy) -> Result<(), Failure> {
+    let (number, name) = match copy {
+        Copy::Up {
+            source: Local::Stdio,
+            ..
+        } => (0, "stdin"),
+        Copy::Down {
+            target: Local::Stdio,
+            ..
+        } => (1, "stdout"),
+        _ => return Ok(()),
+    };
+    if !is_placeholder(number) {
+        return Ok(());
+    }
+    let message = format!("expected {name} to be open for -, but it is closed");
+    let advice = format!(
+        "open {name}, or name a file; if /dev/null is meant, open it for {} alone",
+        if number == 0 { "reading" } else { "writing" }
+    );
+    Err(Failure::usage(message).with_advice(advice))
+}
+
+/// Whether a stream is /dev/null, opened for reading and writing: shells, which have `</dev/null`
+/// and `>/dev/null`, open it for one of the two.
+#[cfg(target_os = "linux")]
+fn is_placeholder(number: u32) -> bool {
+    /// Of the flags of open(2), and in octal as proc(5) has them.
+    const ACCESS_MODE: u32 = 0o3;
+    const READ_AND_WRITE: u32 = 0o2;
+    let path = std::fs::read_link(format!("/proc/self/fd/{number}"));
+    if !path.is_ok_and(|path| path == std::path::Path::new("/dev/null")) {
+        return false;
+    }
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{number}")).unwrap_or_default();
+    let flags = info
+        .lines()
+        .find_map(|line| line.strip_prefix("flags:"))
+        .and_then(|flags| u32::from_str_radix(flags.trim(), 8).ok());
+    flags.is_some_and(|flags| flags & ACCESS_MODE == READ_AND_WRITE)
+}
+
+#[cfg(not(target_os = "linux"))]
+const fn is_placeholder(_number: u32) -> bool {
+    false
+}
