@@ -1,36 +1,31 @@
-//! Whether stdin and stdout lead anywhere.
+//! Whether stdin leads anywhere.
 //!
 //! The standard library opens /dev/null in the place of a standard stream that is closed when the
-//! program starts. A copy would then store an empty object, or lose one, and call that success.
+//! program starts. An upload would then store an empty object, over whatever was there, and call
+//! that success. (A download to a stdout that is closed is lost in the same way, but can't be told
+//! from one to a /dev/null that was opened for both directions, as many programs open it.)
 
 use crate::exit::Failure;
 use crate::operand::{Copy, Local};
 
-/// Refuses a copy from or to a standard stream that is closed, where the system tells (Linux).
+/// Refuses an upload from a stdin that is closed, where the system tells (Linux).
 ///
 /// # Errors
-/// Usage: which stream it is.
+/// Usage.
 pub(crate) fn check(copy: &Copy) -> Result<(), Failure> {
-    let (number, name) = match copy {
+    let from_stdin = matches!(
+        copy,
         Copy::Up {
             source: Local::Stdio,
             ..
-        } => (0, "stdin"),
-        Copy::Down {
-            target: Local::Stdio,
-            ..
-        } => (1, "stdout"),
-        _ => return Ok(()),
-    };
-    if !is_placeholder(number) {
+        }
+    );
+    if !from_stdin || !is_placeholder(0) {
         return Ok(());
     }
-    let message = format!("expected {name} to be open for -, but it is closed");
-    let advice = format!(
-        "open {name}, or name a file; if /dev/null is meant, open it for {} alone",
-        if number == 0 { "reading" } else { "writing" }
-    );
-    Err(Failure::usage(message).with_advice(advice))
+    let message = "expected stdin to be open for -, but it is closed";
+    let advice = "open stdin, or name a file; if /dev/null is meant, open it for reading alone";
+    Err(Failure::usage(message.to_owned()).with_advice(advice.to_owned()))
 }
 
 /// Whether a stream is /dev/null, opened for reading and writing: shells, which have `</dev/null`
