@@ -460,8 +460,8 @@ fn a_put_that_arrives_although_it_was_cancelled_is_a_success_where_it_is_answere
 
 #[test]
 fn a_put_that_is_answered_without_an_etag_is_not_believed() {
-    // An error document with status 200, over an older object of the same length, on a server
-    // that knows no checksums.
+    // A 200 of something on the way, over an older object of the same length, on a server that
+    // tells no checksums.
     let mut model = Model::new(ModelConfig {
         checksums: false,
         ..ModelConfig::default()
@@ -472,7 +472,7 @@ fn a_put_that_is_answered_without_an_etag_is_not_believed() {
         ModelPeer::new(
             model,
             |_, request: &Sent, ask: &mut dyn FnMut() -> Reply| match request.method.as_str() {
-                "PUT" => Reply::new(200, &[], error_body("InternalError")),
+                "PUT" => Reply::new(200, &[], ""),
                 _ => ask(),
             },
         ),
