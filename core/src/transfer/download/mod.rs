@@ -1,6 +1,7 @@
 //! Downloads: an object's bytes by parallel ranges, of one version, proved where they can be.
 //!
-//! The first range also discovers the object; a HEAD beside it brings the checksum of the whole,
+//! The first range also discovers the object; a HEAD beside it (ahead of it, for a consumer in
+//! order, who can't give bytes back) brings the checksum of the whole,
 //! which no ranged answer carries. Further ranges are cut when the HEAD is settled, each pinned to
 //! the version seen. Servers that ignore ranges, or have no usable ETag, are read as one stream.
 
