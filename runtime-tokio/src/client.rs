@@ -121,7 +121,7 @@ impl Client {
                     sink.discard();
                     Err(Error::cancelled())
                 }
-                Ok(downloaded) => Ok(sink.commit().map(|()| downloaded)?),
+                Ok(downloaded) => Ok(sink.commit(downloaded.size).map(|()| downloaded)?),
                 Err(error) => {
                     sink.discard();
                     Err(error)

@@ -40,9 +40,14 @@ impl FileSink {
         })
     }
 
-    /// Gives the file its name.
-    pub(crate) fn commit(&self) -> Result<(), FileError> {
-        self.take().map_or(Ok(()), Placement::commit)
+    /// Gives the file its name, at the length of the object: a longer version that was read before
+    /// another took its place may have written beyond it.
+    pub(crate) fn commit(&self, len: u64) -> Result<(), FileError> {
+        let Some(placement) = self.take() else {
+            return Ok(());
+        };
+        placement.set_len(len)?;
+        placement.commit()
     }
 
     /// Removes the file.
