@@ -155,6 +155,13 @@ impl Job<'_> {
         name: &str,
         object: &Object,
     ) -> Result<(), Failure> {
+        if let Some(left) = &uploaded.leftover {
+            self.output.warn(&format!(
+                "the object is there, but the upload {left} could not be aborted: \
+                 `sans3 rm --uploads {}` does it",
+                self.site.uri
+            ))?;
+        }
         if uploaded.lost_creates > 0 {
             self.output.warn(&format!(
                 "the answer to {} CreateMultipartUpload was lost, and each may have left an empty \
