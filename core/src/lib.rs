@@ -102,6 +102,8 @@ pub mod checksum;
 pub mod endpoint;
 pub mod error;
 pub mod etag;
+#[cfg(feature = "http1")]
+pub mod http1;
 pub mod metadata;
 pub mod operation;
 pub mod part;

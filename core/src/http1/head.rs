@@ -1,0 +1,285 @@
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Response, StatusCode, Version, request, response};
+
+use super::framing::{Asked, Framing, persists};
+use super::{BodyReader, Error, MAX_FIELDS, MAX_HEAD, MAX_INTERIM};
+
+/// Reads the head of an answer, and the interim answers before it. One per exchange.
+#[derive(Debug)]
+pub struct HeadReader {
+    asked: Asked,
+    /// Whether the request leaves the connection open.
+    persists: bool,
+    /// Bytes of interim answers so far.
+    interim: usize,
+    lines: Lines,
+}
+
+/// What a [`HeadReader`] found.
+#[derive(Debug)]
+#[must_use]
+pub enum HeadRead {
+    /// No head is complete: show the same bytes again, with more behind them.
+    Incomplete,
+    /// An interim (1xx) answer, but never 101. Another follows, or the final one.
+    Interim {
+        /// 100 asks for the body that was held back; others tell nothing of use.
+        status: StatusCode,
+        /// How many bytes it had.
+        consumed: usize,
+    },
+    /// The final answer.
+    Final {
+        /// Status, version and fields. Fields keep the order of equal names; values have no space
+        /// around them.
+        head: response::Parts,
+        /// How many bytes it had; the body follows.
+        consumed: usize,
+        /// For the body, also where there is none.
+        body: BodyReader,
+    },
+}
+
+impl HeadReader {
+    /// For the answer to a request of this method that has no `Connection` field.
+    pub fn new(method: &Method) -> Self {
+        Self {
+            asked: match *method {
+                Method::HEAD => Asked::Head,
+                Method::CONNECT => Asked::Connect,
+                _ => Asked::Other,
+            },
+            persists: true,
+            interim: 0,
+            lines: Lines::default(),
+        }
+    }
+
+    /// For the answer to this request, whose `Connection: close` counts too.
+    pub fn for_request(head: &request::Parts) -> Self {
+        Self {
+            persists: persists(head.version, &head.headers),
+            ..Self::new(&head.method)
+        }
+    }
+
+    /// Looks for a head at the beginning of `input`, which is all that was received and is not yet
+    /// consumed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::HeadTooLong`], [`Error::TooManyFields`], [`Error::TooManyInterim`], or
+    /// [`Error::Malformed`]: also where the fields contradict each other about the body's length,
+    /// and for 101, since no request asks for another protocol.
+    pub fn read(&mut self, input: &[u8]) -> Result<HeadRead, Error> {
+        let window = &input[..input.len().min(MAX_HEAD)];
+        let Some(head) = self.lines.head(window)? else {
+            if window.len() == MAX_HEAD {
+                return Err(Error::HeadTooLong);
+            }
+            return Ok(HeadRead::Incomplete);
+        };
+        self.lines = Lines::default();
+        let Head { parts, len } = head;
+        let framing = Framing::of(self.asked, parts.version, parts.status, &parts.headers)?;
+        if parts.status == StatusCode::SWITCHING_PROTOCOLS {
+            let expected = "an answer in HTTP/1.1";
+            return Err(Error::malformed(expected, b"101 Switching Protocols"));
+        }
+        if parts.status.is_informational() {
+            self.interim = self.interim.saturating_add(len);
+            if self.interim > MAX_INTERIM {
+                return Err(Error::TooManyInterim);
+            }
+            return Ok(HeadRead::Interim {
+                status: parts.status,
+                consumed: len,
+            });
+        }
+        let persists = self.persists && persists(parts.version, &parts.headers);
+        Ok(HeadRead::Final {
+            head: parts,
+            consumed: len,
+            body: BodyReader::new(framing, persists),
+        })
+    }
+
+    /// What it means that the peer closed the connection now; `leftover` is what was received and
+    /// not consumed.
+    pub fn eof(&self, leftover: &[u8]) -> Error {
+        if !looks_like_http(leftover) {
+            return not_http(leftover);
+        }
+        Error::Closed {
+            expected: match (leftover, self.interim) {
+                ([], 0) => "an answer",
+                ([], _) => "the final answer",
+                _ => "the rest of the response head",
+            },
+        }
+    }
+}
+
+/// A complete head, whatever its status.
+#[derive(Debug)]
+struct Head {
+    parts: response::Parts,
+    len: usize,
+}
+
+/// Where the lines of a head are, as far as they were looked for.
+#[derive(Debug, Default)]
+struct Lines {
+    /// Where the first incomplete line begins.
+    line: usize,
+    /// Where to look on.
+    scanned: usize,
+}
+
+const VERSION: &[u8] = b"HTTP/1.";
+
+impl Lines {
+    /// The head that `input` begins with. `input` is what it was last time, and more.
+    ///
+    /// Errors are looked for line by line, since which one is found must not depend on how many
+    /// bytes came at once.
+    fn head(&mut self, input: &[u8]) -> Result<Option<Head>, Error> {
+        check_start(input)?;
+        let known = self.line;
+        let end = match self.scan(input) {
+            Ok(end) => end,
+            Err(error) => {
+                // Lines before the broken one may be wrong in other ways.
+                parse(&input[..self.line.min(input.len())])?;
+                return Err(error);
+            }
+        };
+        match end {
+            None if self.line == known => Ok(None),
+            None => parse(&input[..self.line]).map(|_incomplete| None),
+            Some(end) => parse(&input[..end]),
+        }
+    }
+
+    /// The end of the head, behind its empty line. Checks that lines end with CRLF, and that no
+    /// CR or LF is elsewhere: a parser that takes one for the end of a line would see other fields.
+    fn scan(&mut self, input: &[u8]) -> Result<Option<usize>, Error> {
+        while let Some(rest) = input.get(self.scanned..) {
+            let Some(at) = rest.iter().position(|byte| matches!(byte, b'\r' | b'\n')) else {
+                self.scanned = input.len();
+                return Ok(None);
+            };
+            let at = self.scanned + at;
+            match (input[at], input.get(at + 1)) {
+                (b'\r', Some(b'\n')) => {}
+                (b'\r', None) => {
+                    self.scanned = at;
+                    return Ok(None);
+                }
+                (_, _) => {
+                    let from = self.line.max(at.saturating_sub(40));
+                    let seen = &input[from..input.len().min(at + 2)];
+                    let seen = if input[at] == b'\n' {
+                        &input[from..=at]
+                    } else {
+                        seen
+                    };
+                    return Err(Error::malformed("lines that end with CRLF", seen));
+                }
+            }
+            let empty = at == self.line;
+            self.line = at + 2;
+            self.scanned = self.line;
+            if empty {
+                return Ok(Some(self.line));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Looks at the first bytes, so that what is not HTTP is told at once and not at a deadline.
+fn check_start(input: &[u8]) -> Result<(), Error> {
+    let start = &input[..input.len().min(VERSION.len() + 1)];
+    let line = start.iter().position(|byte| *byte == b'\n');
+    let start = line.map_or(start, |end| &start[..=end]);
+    let decided = line.is_some() || start.len() > VERSION.len();
+    if decided && !looks_like_http(start) {
+        return Err(not_http(start));
+    }
+    Ok(())
+}
+
+fn looks_like_http(input: &[u8]) -> bool {
+    let len = input.len().min(VERSION.len());
+    input[..len] == VERSION[..len]
+}
+
+fn not_http(seen: &[u8]) -> Error {
+    Error::malformed("a status line that begins with HTTP/1.1 or HTTP/1.0", seen)
+}
+
+/// Parses whole lines; `None` where the empty one is missing.
+fn parse(lines: &[u8]) -> Result<Option<Head>, Error> {
+    let mut slots = [httparse::EMPTY_HEADER; MAX_FIELDS];
+    let mut parsed = httparse::Response::new(&mut slots);
+    match parsed.parse(lines) {
+        Ok(httparse::Status::Partial) => Ok(None),
+        Ok(httparse::Status::Complete(len)) => convert(&parsed, len).map(Some),
+        Err(httparse::Error::TooManyHeaders) => Err(Error::TooManyFields),
+        Err(error) => Err(Error::malformed(expectation(error), first_bad_line(lines))),
+    }
+}
+
+fn convert(parsed: &httparse::Response<'_, '_>, len: usize) -> Result<Head, Error> {
+    let version = match parsed.version {
+        Some(0) => Version::HTTP_10,
+        _ => Version::HTTP_11,
+    };
+    let code = parsed.code.unwrap_or_default();
+    let status = StatusCode::from_u16(code).map_err(|_| {
+        Error::malformed("a status code of at least 100", code.to_string().as_bytes())
+    })?;
+    let mut fields = HeaderMap::with_capacity(parsed.headers.len());
+    for field in parsed.headers.iter() {
+        let name = HeaderName::from_bytes(field.name.as_bytes())
+            .map_err(|_| Error::malformed("a field name", field.name.as_bytes()))?;
+        let value = HeaderValue::from_bytes(field.value)
+            .map_err(|_| Error::malformed("a field value", field.value))?;
+        fields.append(name, value);
+    }
+    let (mut parts, ()) = Response::new(()).into_parts();
+    parts.version = version;
+    parts.status = status;
+    parts.headers = fields;
+    Ok(Head { parts, len })
+}
+
+/// The first line that can't be parsed behind those before it.
+fn first_bad_line(lines: &[u8]) -> &[u8] {
+    let mut start = 0;
+    for line in lines.split_inclusive(|byte| *byte == b'\n') {
+        let mut slots = [httparse::EMPTY_HEADER; MAX_FIELDS];
+        let end = start + line.len();
+        if httparse::Response::new(&mut slots)
+            .parse(&lines[..end])
+            .is_err()
+        {
+            return line;
+        }
+        start = end;
+    }
+    lines
+}
+
+const fn expectation(error: httparse::Error) -> &'static str {
+    match error {
+        httparse::Error::HeaderName => "a field name, and a colon right behind it",
+        httparse::Error::HeaderValue => "a field value without control characters",
+        httparse::Error::Status => "a status of three digits and a reason",
+        httparse::Error::Version => "HTTP/1.1 or HTTP/1.0",
+        httparse::Error::NewLine | httparse::Error::Token | httparse::Error::TooManyHeaders => {
+            "a line of a response head"
+        }
+    }
+}

@@ -1,0 +1,207 @@
+use http::header::{CONTENT_LENGTH, EXPECT, HOST, HeaderMap, TRANSFER_ENCODING};
+use http::uri::Authority;
+use http::{Method, Version, request};
+
+use super::Error;
+
+/// The form of the request target (RFC 9112, section 3.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Path and query: to the server itself, also through a tunnel.
+    Origin,
+    /// Scheme, authority, path and query: to a proxy that passes plain HTTP on.
+    Absolute,
+}
+
+/// The body that follows a request head (RFC 9112, section 6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestBody {
+    /// None, and no field that says so.
+    None,
+    /// So many bytes, as `Content-Length`. Zero is said too, as methods that have bodies need it.
+    Length(u64),
+    /// Chunks, which the caller frames itself.
+    Chunked,
+}
+
+/// Appends a request head to `out`: request line, `Host`, the fields as they are, and those that
+/// frame the body.
+///
+/// - `head.uri` may be absolute; `target` picks the form that is sent, whose bytes are those of
+///   the URI.
+/// - `Host` is the URI's authority, unless `head.headers` has one.
+/// - `Content-Length` and `Transfer-Encoding` follow from `body`. A `Content-Length` among the
+///   fields must say the same, and is then sent once.
+/// - `expect_continue` adds `Expect: 100-continue`: the body is held back until an interim answer
+///   comes, or none came for a while (RFC 9110, section 10.1.1).
+///
+/// # Errors
+///
+/// [`Error::Request`], with `out` as it was, where the head would not mean to every recipient what
+/// it means here: a URI without the needed parts, with user information or with bytes other than
+/// visible ASCII; `CONNECT` (see [`connect_head`]); another version than HTTP/1.1; more than one
+/// `Host`; a length that contradicts the body; a `Transfer-Encoding` among the fields; an
+/// expectation without a body. That no name or value breaks its line is guaranteed by
+/// [`HeaderMap`].
+pub fn write_head(
+    head: &request::Parts,
+    target: Target,
+    body: RequestBody,
+    expect_continue: bool,
+    out: &mut Vec<u8>,
+) -> Result<(), Error> {
+    if head.version != Version::HTTP_11 {
+        return Err(Error::request(
+            "version HTTP/1.1",
+            format!("{:?}", head.version),
+        ));
+    }
+    let line = request_line(head, target)?;
+    let host = host(head)?;
+    check_framing(&head.headers, body)?;
+    let has_body = !matches!(body, RequestBody::None | RequestBody::Length(0));
+    if expect_continue && !has_body {
+        return Err(Error::request(
+            "a body to hold back",
+            "an expectation and no body",
+        ));
+    }
+
+    out.extend_from_slice(line.as_bytes());
+    if let Some(host) = host {
+        field(out, HOST.as_str(), host.as_bytes());
+    }
+    fields(out, &head.headers);
+    match body {
+        RequestBody::Length(length) if !head.headers.contains_key(CONTENT_LENGTH) => {
+            field(out, CONTENT_LENGTH.as_str(), length.to_string().as_bytes());
+        }
+        RequestBody::Chunked => field(out, TRANSFER_ENCODING.as_str(), b"chunked"),
+        RequestBody::Length(_) | RequestBody::None => {}
+    }
+    if expect_continue && !head.headers.contains_key(EXPECT) {
+        field(out, EXPECT.as_str(), b"100-continue");
+    }
+    out.extend_from_slice(b"\r\n");
+    Ok(())
+}
+
+/// Appends the head of a `CONNECT` request, which asks a proxy for a tunnel (RFC 9110, section
+/// 9.3.6). `authority` is the server's host and port; `fields` are for the proxy alone, such as
+/// `Proxy-Authorization`.
+///
+/// # Errors
+///
+/// [`Error::Request`], with `out` as it was: `authority` is not a host with a port, or `fields`
+/// have a `Host` or frame a body, which such a request doesn't have.
+pub fn connect_head(authority: &str, fields: &HeaderMap, out: &mut Vec<u8>) -> Result<(), Error> {
+    const EXPECTED: &str = "a host and a port to connect to";
+    let parsed: Authority = authority
+        .parse()
+        .map_err(|_| Error::request(EXPECTED, format!("{authority:?}")))?;
+    let plain = parsed.port_u16().is_some() && !parsed.host().is_empty();
+    if !plain || authority.contains('@') {
+        return Err(Error::request(EXPECTED, format!("{authority:?}")));
+    }
+    for name in [HOST, CONTENT_LENGTH, TRANSFER_ENCODING] {
+        if fields.contains_key(&name) {
+            let expected = "no Host and no body beside CONNECT";
+            return Err(Error::request(expected, format!("a field {name}")));
+        }
+    }
+    out.extend_from_slice(format!("CONNECT {authority} HTTP/1.1\r\n").as_bytes());
+    field(out, HOST.as_str(), authority.as_bytes());
+    self::fields(out, fields);
+    out.extend_from_slice(b"\r\n");
+    Ok(())
+}
+
+fn request_line(head: &request::Parts, target: Target) -> Result<String, Error> {
+    let uri = &head.uri;
+    if head.method == Method::CONNECT {
+        return Err(Error::request("a method with a path", "CONNECT"));
+    }
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    // "http://host?query" has an empty path, which is sent as "/" (RFC 9112, section 3.2.1).
+    let slash = if path.starts_with('/') { "" } else { "/" };
+    let target = match target {
+        Target::Origin if path == "*" && head.method == Method::OPTIONS => path.to_owned(),
+        Target::Origin => format!("{slash}{path}"),
+        Target::Absolute => {
+            let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+                return Err(Error::request("an absolute URI", "a path alone"));
+            };
+            no_user_information(authority)?;
+            format!("{scheme}://{authority}{slash}{path}")
+        }
+    };
+    if let Some(byte) = target.bytes().find(|byte| !byte.is_ascii_graphic()) {
+        let expected = "a percent-encoded target";
+        return Err(Error::request(
+            expected,
+            format!("the byte 0x{byte:02x} in it"),
+        ));
+    }
+    Ok(format!("{} {target} HTTP/1.1\r\n", head.method))
+}
+
+/// The `Host` to add; `None` where the fields have it.
+fn host(head: &request::Parts) -> Result<Option<&str>, Error> {
+    match head.headers.get_all(HOST).iter().count() {
+        0 => {
+            let Some(authority) = head.uri.authority() else {
+                return Err(Error::request("a Host field or an absolute URI", "neither"));
+            };
+            no_user_information(authority)?;
+            Ok(Some(authority.as_str()))
+        }
+        1 => Ok(None),
+        many => Err(Error::request("one Host field", many.to_string())),
+    }
+}
+
+/// RFC 9110, section 4.2.4: user information must not be sent.
+fn no_user_information(authority: &Authority) -> Result<(), Error> {
+    if authority.as_str().contains('@') {
+        // Not repeated: it may be a password.
+        return Err(Error::request(
+            "a host and a port",
+            "user information before the host",
+        ));
+    }
+    Ok(())
+}
+
+fn check_framing(fields: &HeaderMap, body: RequestBody) -> Result<(), Error> {
+    if fields.contains_key(TRANSFER_ENCODING) {
+        let expected = "framing as the body's kind says";
+        return Err(Error::request(expected, "a field transfer-encoding"));
+    }
+    let mut declared = fields.get_all(CONTENT_LENGTH).iter();
+    let Some(length) = declared.next() else {
+        return Ok(());
+    };
+    let agreed = match body {
+        RequestBody::None => "0".to_owned(),
+        RequestBody::Length(length) => length.to_string(),
+        RequestBody::Chunked => String::new(),
+    };
+    if length.as_bytes() != agreed.as_bytes() || declared.next().is_some() {
+        let expected = "at most one content-length, equal to the body's";
+        return Err(Error::request(expected, format!("{length:?} for {body:?}")));
+    }
+    Ok(())
+}
+
+fn fields(out: &mut Vec<u8>, fields: &HeaderMap) {
+    for (name, value) in fields {
+        field(out, name.as_str(), value.as_bytes());
+    }
+}
+
+fn field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
