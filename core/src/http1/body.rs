@@ -196,3 +196,138 @@ impl BodyReader {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http1::{MAX_EXTENSIONS, MAX_FIELDS, MAX_TRAILERS};
+
+    fn body(framing: Framing) -> BodyReader {
+        BodyReader::new(framing, true)
+    }
+
+    #[test]
+    fn payload_may_bypass_the_reader() {
+        let mut body = body(Framing::Chunked);
+        assert_eq!(body.direct(), None);
+        let first = body.read(b"a\r\nhel");
+        let span = 3..6;
+        assert_eq!(first, Ok(BodyRead::Data { consumed: 6, span }));
+        assert_eq!(body.direct(), Some(7));
+        body.advance(2).unwrap();
+        assert_eq!(body.direct(), Some(5));
+        body.advance(5).unwrap();
+        assert_eq!((body.direct(), body.is_complete()), (None, false));
+        let next = body.read(b"\r\n1\r");
+        assert_eq!(next, Ok(BodyRead::Incomplete { consumed: 4 }));
+        assert_eq!(body.read(b"\n"), Ok(BodyRead::Incomplete { consumed: 1 }));
+        assert_eq!(body.direct(), Some(1));
+        body.advance(1).unwrap();
+        assert_eq!(
+            body.read(b"\r\n0\r\n\r\nHTTP"),
+            Ok(BodyRead::Complete { consumed: 7 })
+        );
+        assert!(body.keep_alive() && body.may_reuse(0) && !body.may_reuse(4));
+    }
+
+    #[test]
+    fn a_length_is_counted_down() {
+        let mut body = body(Framing::Length(5));
+        assert_eq!((body.direct(), body.keep_alive()), (Some(5), false));
+        let span = 0..3;
+        assert_eq!(body.read(b"hel"), Ok(BodyRead::Data { consumed: 3, span }));
+        assert_eq!(body.read(b""), Ok(BodyRead::Incomplete { consumed: 0 }));
+        body.advance(2).unwrap();
+        assert_eq!((body.direct(), body.keep_alive()), (None, true));
+        assert_eq!(body.read(b"!"), Ok(BodyRead::Complete { consumed: 0 }));
+        assert_eq!(body.eof(), Ok(()));
+    }
+
+    #[test]
+    fn only_a_close_ends_a_body_without_a_length() {
+        let mut body = body(Framing::UntilClose);
+        assert_eq!(body.direct(), Some(u64::MAX));
+        body.advance(u64::MAX).unwrap();
+        assert_eq!(body.direct(), Some(u64::MAX));
+        let span = 0..4;
+        assert_eq!(body.read(b"more"), Ok(BodyRead::Data { consumed: 4, span }));
+        assert!(!body.is_complete());
+        assert_eq!(body.eof(), Ok(()));
+        assert!(body.is_complete() && !body.keep_alive());
+    }
+
+    #[test]
+    fn what_was_wrong_once_is_never_complete() {
+        let mut short = body(Framing::Length(2));
+        let error = short.eof().unwrap_err();
+        assert!(matches!(error, Error::Closed { .. }));
+        assert_eq!(short.read(b"ab"), Err(error.clone()));
+        assert_eq!(
+            (short.advance(2), short.eof()),
+            (Err(error.clone()), Err(error))
+        );
+
+        let mut broken = body(Framing::Chunked);
+        let error = broken.read(b"x").unwrap_err();
+        assert_eq!(broken.read(b"0\r\n\r\n"), Err(error));
+        assert!(!broken.is_complete() && broken.eof().is_err());
+    }
+
+    #[test]
+    fn an_adapter_that_counts_wrong_is_told() {
+        for mut body in [
+            body(Framing::Length(5)),
+            body(Framing::None),
+            body(Framing::Chunked),
+        ] {
+            let allowed = body.direct().unwrap_or(0);
+            let error = Error::Overrun { allowed, told: 6 };
+            assert_eq!(body.advance(6), Err(error.clone()));
+            assert_eq!(body.read(b"hello"), Err(error));
+        }
+    }
+
+    #[test]
+    fn no_connection_is_kept_behind_a_doubtful_end() {
+        for framing in [Framing::Doubtful, Framing::Tunnel] {
+            let body = body(framing);
+            assert!(body.is_complete() && !body.keep_alive() && !body.may_reuse(0));
+        }
+        assert!(body(Framing::None).may_reuse(0));
+        assert!(!BodyReader::new(Framing::None, false).may_reuse(0));
+    }
+
+    /// Reads a whole chunked body.
+    fn chunked(bytes: &[u8]) -> Result<(), Error> {
+        let mut body = body(Framing::Chunked);
+        let mut at = 0;
+        while !body.is_complete() {
+            match body.read(&bytes[at..])? {
+                BodyRead::Data { consumed, .. } | BodyRead::Complete { consumed } => at += consumed,
+                BodyRead::Incomplete { .. } => return body.eof(),
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn extensions_and_trailers_are_bounded() {
+        // The semicolons count too.
+        let extensions = |len: usize| {
+            let (first, second) = ("e".repeat(len / 2 - 1), "e".repeat(len - len / 2 - 1));
+            format!("1;{first}\r\na\r\n0;{second}\r\n\r\n")
+        };
+        assert_eq!(chunked(extensions(MAX_EXTENSIONS).as_bytes()), Ok(()));
+        assert!(chunked(extensions(MAX_EXTENSIONS + 1).as_bytes()).is_err());
+        assert!(chunked(format!("0{};\r\n\r\n", " ".repeat(MAX_EXTENSIONS)).as_bytes()).is_err());
+
+        let frame = "x:\r\n\r\n".len();
+        let trailer = |len: usize| format!("0\r\nx:{}\r\n\r\n", "v".repeat(len - frame));
+        assert_eq!(chunked(trailer(MAX_TRAILERS).as_bytes()), Ok(()));
+        assert!(chunked(trailer(MAX_TRAILERS + 1).as_bytes()).is_err());
+
+        let trailers = |lines: usize| format!("0\r\n{}\r\n", "x:\r\n".repeat(lines));
+        assert_eq!(chunked(trailers(MAX_FIELDS).as_bytes()), Ok(()));
+        assert!(chunked(trailers(MAX_FIELDS + 1).as_bytes()).is_err());
+    }
+}

@@ -92,19 +92,16 @@ impl Chunks {
             State::Size { size, digits } => match (hex(byte), byte) {
                 (Some(digit), _) => self::size(size, digits, digit),
                 (None, b'\r') => Ok(State::SizeLf { size }),
-                (None, b';') => self.extension(size),
-                (None, b' ' | b'\t') => Ok(State::Space { size }),
+                (None, b';') => self.extension(State::Extension { size }),
+                (None, b' ' | b'\t') => self.extension(State::Space { size }),
                 _ => Err(Error::malformed(
                     "CRLF or \";\" behind a chunk's size",
                     &[byte],
                 )),
             },
             State::Space { size } => match byte {
-                b';' => self.extension(size),
-                b' ' | b'\t' => {
-                    self.extension(size)?;
-                    Ok(State::Space { size })
-                }
+                b';' => self.extension(State::Extension { size }),
+                b' ' | b'\t' => self.extension(self.state),
                 _ => Err(Error::malformed(
                     "an extension behind a chunk's size",
                     &[byte],
@@ -112,7 +109,7 @@ impl Chunks {
             },
             State::Extension { size } => match byte {
                 b'\r' => Ok(State::SizeLf { size }),
-                byte if is_value(byte) => self.extension(size),
+                byte if is_value(byte) => self.extension(self.state),
                 _ => Err(Error::malformed("CRLF behind a chunk's extension", &[byte])),
             },
             State::SizeLf { size } => match (byte, size) {
@@ -132,7 +129,8 @@ impl Chunks {
         }
     }
 
-    fn extension(&mut self, size: u64) -> Result<State, Error> {
+    /// Counts a byte of an extension, which leads to `state`.
+    fn extension(&mut self, state: State) -> Result<State, Error> {
         self.extensions += 1;
         if self.extensions > MAX_EXTENSIONS {
             return Err(Error::malformed(
@@ -140,7 +138,7 @@ impl Chunks {
                 b"more",
             ));
         }
-        Ok(State::Extension { size })
+        Ok(state)
     }
 
     /// Trailers are checked as fields are, and passed over.

@@ -116,3 +116,72 @@ fn single<'a>(
     }
     Ok(first)
 }
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderName;
+
+    use super::*;
+
+    fn fields(lines: &str) -> HeaderMap {
+        let lines = lines.lines().map(|line| line.split_once(':').unwrap());
+        let field = |(name, value): (&str, &'static str)| {
+            let name = name.parse::<HeaderName>().unwrap();
+            (name, HeaderValue::from_static(value))
+        };
+        let mut map = HeaderMap::new();
+        for line in lines {
+            let (name, value) = field((line.0, Box::leak(line.1.to_owned().into_boxed_str())));
+            map.append(name, value);
+        }
+        map
+    }
+
+    fn of(asked: Asked, status: u16, lines: &str) -> Result<Framing, Error> {
+        let status = StatusCode::from_u16(status).unwrap();
+        Framing::of(asked, Version::HTTP_11, status, &fields(lines))
+    }
+
+    #[test]
+    fn answers_to_head_have_no_body_whatever_they_declare() {
+        for lines in ["", "content-length:7", "transfer-encoding:chunked"] {
+            assert_eq!(of(Asked::Head, 200, lines), Ok(Framing::None), "{lines}");
+            assert_eq!(of(Asked::Head, 404, lines), Ok(Framing::None), "{lines}");
+        }
+        let both = "content-length:7\ntransfer-encoding:chunked";
+        assert!(of(Asked::Head, 200, both).is_err());
+        assert!(of(Asked::Head, 200, "content-length:7\ncontent-length:8").is_err());
+    }
+
+    #[test]
+    fn a_tunnel_begins_behind_a_success_alone() {
+        let both = "content-length:7\ntransfer-encoding:chunked";
+        assert_eq!(of(Asked::Connect, 200, both), Ok(Framing::Tunnel));
+        assert_eq!(of(Asked::Connect, 299, ""), Ok(Framing::Tunnel));
+        let refused = of(Asked::Connect, 407, "content-length:7");
+        assert_eq!(refused, Ok(Framing::Length(7)));
+        assert!(of(Asked::Connect, 407, both).is_err());
+    }
+
+    #[test]
+    fn either_side_can_close() {
+        let (one, zero) = (Version::HTTP_11, Version::HTTP_10);
+        for (version, lines, expected) in [
+            (one, "", true),
+            (one, "connection:keep-alive", true),
+            (one, "connection: Close ", false),
+            (one, "connection:upgrade,\tclose", false),
+            (one, "connection:keep-alive\nconnection:close", false),
+            (one, "connection:not-close", true),
+            (zero, "", false),
+            (zero, "connection:keep-alive", true),
+            (zero, "connection:keep-alive,close", false),
+        ] {
+            assert_eq!(
+                persists(version, &fields(lines)),
+                expected,
+                "{version:?} {lines}"
+            );
+        }
+    }
+}

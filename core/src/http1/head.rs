@@ -144,7 +144,9 @@ impl Lines {
     /// Errors are looked for line by line, since which one is found must not depend on how many
     /// bytes came at once.
     fn head(&mut self, input: &[u8]) -> Result<Option<Head>, Error> {
-        check_start(input)?;
+        if !begins_as_http(input)? {
+            return Ok(None);
+        }
         let known = self.line;
         let end = match self.scan(input) {
             Ok(end) => end,
@@ -198,16 +200,20 @@ impl Lines {
     }
 }
 
-/// Looks at the first bytes, so that what is not HTTP is told at once and not at a deadline.
-fn check_start(input: &[u8]) -> Result<(), Error> {
+/// Looks at the first bytes, so that what is not HTTP is told at once and not at a deadline;
+/// `false` where there are too few to tell.
+fn begins_as_http(input: &[u8]) -> Result<bool, Error> {
     let start = &input[..input.len().min(VERSION.len() + 1)];
     let line = start.iter().position(|byte| *byte == b'\n');
     let start = line.map_or(start, |end| &start[..=end]);
-    let decided = line.is_some() || start.len() > VERSION.len();
-    if decided && !looks_like_http(start) {
-        return Err(not_http(start));
+    if line.is_none() && start.len() <= VERSION.len() {
+        return Ok(false);
     }
-    Ok(())
+    if looks_like_http(start) {
+        Ok(true)
+    } else {
+        Err(not_http(start))
+    }
 }
 
 fn looks_like_http(input: &[u8]) -> bool {
@@ -280,6 +286,122 @@ const fn expectation(error: httparse::Error) -> &'static str {
         httparse::Error::Version => "HTTP/1.1 or HTTP/1.0",
         httparse::Error::NewLine | httparse::Error::Token | httparse::Error::TooManyHeaders => {
             "a line of a response head"
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+    use crate::http1::BodyRead;
+
+    fn get() -> HeadReader {
+        HeadReader::new(&Method::GET)
+    }
+
+    fn head_of(len: usize) -> Vec<u8> {
+        let mut head = b"HTTP/1.1 200 OK\r\nx: ".to_vec();
+        head.resize(len - b"\r\n\r\n".len(), b'x');
+        head.extend_from_slice(b"\r\n\r\n");
+        head
+    }
+
+    #[test]
+    fn a_head_may_have_64_kib() {
+        let head = head_of(MAX_HEAD);
+        let Ok(HeadRead::Final { consumed, .. }) = get().read(&head) else {
+            panic!("a head of the largest length is good");
+        };
+        assert_eq!(consumed, MAX_HEAD);
+        let more = [&head[..], &[b'!'; 1000]].concat();
+        assert!(matches!(get().read(&more), Ok(HeadRead::Final { .. })));
+
+        let head = head_of(MAX_HEAD + 1);
+        assert_eq!(get().read(&head).unwrap_err(), Error::HeadTooLong);
+        let mut reader = get();
+        for len in 0..MAX_HEAD {
+            assert!(
+                matches!(reader.read(&head[..len]), Ok(HeadRead::Incomplete)),
+                "{len}"
+            );
+        }
+        assert_eq!(
+            reader.read(&head[..MAX_HEAD]).unwrap_err(),
+            Error::HeadTooLong
+        );
+    }
+
+    #[test]
+    fn a_head_may_have_128_fields() {
+        let head = |fields: usize| format!("HTTP/1.1 200 OK\r\n{}\r\n", "x: y\r\n".repeat(fields));
+        let Ok(HeadRead::Final { head: parts, .. }) = get().read(head(128).as_bytes()) else {
+            panic!("as many fields as may be are good");
+        };
+        assert_eq!(parts.headers.get_all("x").iter().count(), 128);
+        let head = head(129);
+        assert_eq!(
+            get().read(head.as_bytes()).unwrap_err(),
+            Error::TooManyFields
+        );
+        // Without the empty line too: nobody needs to wait for it.
+        let head = &head.as_bytes()[..head.len() - 2];
+        assert_eq!(get().read(head).unwrap_err(), Error::TooManyFields);
+    }
+
+    #[test]
+    fn interim_answers_are_bounded_together() {
+        let mut reader = get();
+        let interim = head_of(4096);
+        let interim = [b"HTTP/1.1 103", &interim["HTTP/1.1 200".len()..]].concat();
+        for _ in 0..MAX_INTERIM / interim.len() {
+            let Ok(HeadRead::Interim { status, consumed }) = reader.read(&interim) else {
+                panic!("so many interim answers are good");
+            };
+            assert_eq!((status.as_u16(), consumed), (103, interim.len()));
+        }
+        let last = b"HTTP/1.1 200 OK\r\n\r\n";
+        assert!(matches!(reader.read(last), Ok(HeadRead::Final { .. })));
+        let one_more = b"HTTP/1.1 100\r\n\r\n";
+        assert_eq!(reader.read(one_more).unwrap_err(), Error::TooManyInterim);
+    }
+
+    #[test]
+    fn bytes_that_are_not_http_are_refused_at_once() {
+        let mut reader = get();
+        assert!(matches!(reader.read(b"SSH-2.0"), Ok(HeadRead::Incomplete)));
+        assert!(matches!(
+            reader.read(b"SSH-2.0-"),
+            Err(Error::Malformed { .. })
+        ));
+        assert!(matches!(get().eof(b"\x15\x03"), Error::Malformed { .. }));
+        assert!(matches!(get().eof(b"HTT"), Error::Closed { .. }));
+    }
+
+    #[test]
+    fn a_bad_line_is_refused_before_the_head_is_complete() {
+        let start = b"HTTP/1.1 200 OK\r\nx y: 1";
+        let mut reader = get();
+        assert!(matches!(reader.read(start), Ok(HeadRead::Incomplete)));
+        let line = [start, &b"\r\n"[..]].concat();
+        let error = reader.read(&line).unwrap_err();
+        let expected = "expected a field name, and a colon right behind it, saw \"x y: 1\\r\\n\"";
+        assert_eq!(error.to_string(), expected);
+    }
+
+    #[test]
+    fn a_request_that_closes_is_heeded() {
+        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+        for (connection, expected) in [("close", false), ("keep-alive", true)] {
+            let request = Request::get("/").header("connection", connection);
+            let (request, ()) = request.body(()).unwrap().into_parts();
+            let mut reader = HeadReader::for_request(&request);
+            let Ok(HeadRead::Final { mut body, .. }) = reader.read(answer) else {
+                panic!("the head is whole");
+            };
+            assert_eq!(body.read(b""), Ok(BodyRead::Complete { consumed: 0 }));
+            assert_eq!(body.keep_alive(), expected);
         }
     }
 }

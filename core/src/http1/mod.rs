@@ -90,3 +90,6 @@ pub const MAX_TRAILERS: usize = 16 * 1024;
 
 /// The largest length of a body or of a chunk, in bytes: what every file offset can hold.
 pub const MAX_LENGTH: u64 = u64::MAX >> 1;
+
+#[cfg(test)]
+mod tests;

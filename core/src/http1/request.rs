@@ -181,12 +181,12 @@ fn check_framing(fields: &HeaderMap, body: RequestBody) -> Result<(), Error> {
     let Some(length) = declared.next() else {
         return Ok(());
     };
-    let agreed = match body {
-        RequestBody::None => "0".to_owned(),
-        RequestBody::Length(length) => length.to_string(),
-        RequestBody::Chunked => String::new(),
+    let agrees = match body {
+        RequestBody::None => length == "0",
+        RequestBody::Length(expected) => *length == expected.to_string(),
+        RequestBody::Chunked => false,
     };
-    if length.as_bytes() != agreed.as_bytes() || declared.next().is_some() {
+    if !agrees || declared.next().is_some() {
         let expected = "at most one content-length, equal to the body's";
         return Err(Error::request(expected, format!("{length:?} for {body:?}")));
     }
@@ -204,4 +204,204 @@ fn field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);
     out.extend_from_slice(b"\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderValue, Request};
+
+    use super::*;
+
+    fn written(
+        request: request::Builder,
+        target: Target,
+        body: RequestBody,
+        expect_continue: bool,
+    ) -> Result<String, Error> {
+        let head = request.body(()).unwrap().into_parts().0;
+        let mut out = b"before".to_vec();
+        let result = write_head(&head, target, body, expect_continue, &mut out);
+        let text = String::from_utf8(out).unwrap();
+        let text = text.strip_prefix("before").unwrap().to_owned();
+        assert!(result.is_ok() || text.is_empty(), "{text}");
+        result.map(|()| text)
+    }
+
+    fn get(uri: &str, target: Target) -> Result<String, Error> {
+        written(Request::get(uri), target, RequestBody::None, false)
+    }
+
+    fn request_line(uri: &str, target: Target) -> String {
+        let head = get(uri, target).unwrap();
+        head.lines().next().unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_head_is_the_request_line_the_host_and_the_fields() {
+        let request = Request::put("https://data.example:8443/b/a%2Fb?x=1&y")
+            .header("X-Amz-Date", "now")
+            .header("accept", "a")
+            .header("accept", "b");
+        let head = written(request, Target::Origin, RequestBody::Length(5), true).unwrap();
+        let expected = "PUT /b/a%2Fb?x=1&y HTTP/1.1\r\nhost: data.example:8443\r\n\
+            x-amz-date: now\r\naccept: a\r\naccept: b\r\ncontent-length: 5\r\n\
+            expect: 100-continue\r\n\r\n";
+        assert_eq!(head, expected);
+    }
+
+    #[test]
+    fn targets_are_sent_as_they_are() {
+        for (uri, origin, absolute) in [
+            ("http://h", "/", "http://h/"),
+            ("http://h?q=1", "/?q=1", "http://h/?q=1"),
+            ("http://h//a/../b?", "//a/../b?", "http://h//a/../b?"),
+            ("http://[::1]:80/%7e~", "/%7e~", "http://[::1]:80/%7e~"),
+        ] {
+            let line = request_line(uri, Target::Origin);
+            assert_eq!(line, format!("GET {origin} HTTP/1.1"));
+            let line = request_line(uri, Target::Absolute);
+            assert_eq!(line, format!("GET {absolute} HTTP/1.1"));
+        }
+        let all = Request::options("*").header(HOST, "h");
+        let head = written(all, Target::Origin, RequestBody::None, false).unwrap();
+        assert_eq!(head, "OPTIONS * HTTP/1.1\r\nhost: h\r\n\r\n");
+    }
+
+    #[test]
+    fn a_host_among_the_fields_is_the_only_one() {
+        let request = Request::get("http://here/").header(HOST, "there");
+        let head = written(request, Target::Origin, RequestBody::None, false).unwrap();
+        assert_eq!(head, "GET / HTTP/1.1\r\nhost: there\r\n\r\n");
+    }
+
+    #[test]
+    fn a_body_is_framed_once() {
+        let framed = |body, declared: Option<&str>| {
+            let request = Request::put("http://h/");
+            let request = match declared {
+                Some(length) => request.header(CONTENT_LENGTH, length),
+                None => request,
+            };
+            let head = written(request, Target::Origin, body, false)?;
+            Ok(head["PUT / HTTP/1.1\r\nhost: h\r\n".len()..].to_owned())
+        };
+        let length = |text| Ok::<_, Error>(format!("content-length: {text}\r\n\r\n"));
+        assert_eq!(framed(RequestBody::None, None).unwrap(), "\r\n");
+        assert_eq!(framed(RequestBody::None, Some("0")), length("0"));
+        assert_eq!(framed(RequestBody::Length(0), None), length("0"));
+        assert_eq!(framed(RequestBody::Length(7), Some("7")), length("7"));
+        let chunked = "transfer-encoding: chunked\r\n\r\n";
+        assert_eq!(framed(RequestBody::Chunked, None).unwrap(), chunked);
+        for (body, declared) in [
+            (RequestBody::None, "1"),
+            (RequestBody::Length(7), "8"),
+            (RequestBody::Length(7), "07"),
+            (RequestBody::Chunked, "7"),
+            (RequestBody::Chunked, ""),
+        ] {
+            let error = framed(body, Some(declared)).unwrap_err();
+            assert!(matches!(error, Error::Request { .. }), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_would_break_the_framing_is_refused() {
+        let get = || Request::get("http://h/");
+        let one = RequestBody::Length(1);
+        for (request, target, body, expect_continue) in [
+            (Request::get("/a"), Target::Origin, one, false),
+            (
+                Request::get("/a").header(HOST, "h"),
+                Target::Absolute,
+                one,
+                false,
+            ),
+            (
+                Request::get("http://me:secret@h/"),
+                Target::Origin,
+                one,
+                false,
+            ),
+            (
+                Request::get("http://me:secret@h/"),
+                Target::Absolute,
+                one,
+                false,
+            ),
+            (Request::get("http://h/\u{e9}"), Target::Origin, one, false),
+            (Request::connect("h:1"), Target::Origin, one, false),
+            (get().version(Version::HTTP_10), Target::Origin, one, false),
+            (
+                get().header(HOST, "a").header(HOST, "a"),
+                Target::Origin,
+                one,
+                false,
+            ),
+            (
+                get().header(TRANSFER_ENCODING, "chunked"),
+                Target::Origin,
+                one,
+                false,
+            ),
+            (get(), Target::Origin, RequestBody::None, true),
+            (get(), Target::Origin, RequestBody::Length(0), true),
+        ] {
+            let name = format!("{request:?}");
+            let error = written(request, target, body, expect_continue).expect_err(&name);
+            assert!(matches!(error, Error::Request { .. }), "{error}");
+            assert!(!error.to_string().contains("secret"), "{error}");
+        }
+        let twice = get()
+            .header(CONTENT_LENGTH, "1")
+            .header(CONTENT_LENGTH, "1");
+        assert!(written(twice, Target::Origin, one, false).is_err());
+    }
+
+    /// The promise of another crate that lines are built upon.
+    #[test]
+    fn fields_and_targets_cannot_hold_line_ends() {
+        for bytes in ["a\rb", "a\nb", "a\0b", "a\x7fb"] {
+            assert!(HeaderValue::from_str(bytes).is_err());
+            assert!(http::HeaderName::from_bytes(bytes.as_bytes()).is_err());
+            assert!(Method::from_bytes(bytes.as_bytes()).is_err());
+            assert!(http::Uri::try_from(format!("http://h/{bytes}")).is_err());
+            assert!(http::Uri::try_from(format!("http://h{bytes}/")).is_err());
+        }
+        assert!(http::Uri::try_from("http://h/a b").is_err());
+    }
+
+    #[test]
+    fn a_tunnel_is_asked_for_by_host_and_port() {
+        let mut fields = HeaderMap::new();
+        fields.insert("proxy-authorization", HeaderValue::from_static("Basic x"));
+        for authority in ["h:443", "[::1]:8443"] {
+            let mut out = Vec::new();
+            connect_head(authority, &fields, &mut out).unwrap();
+            let expected = format!(
+                "CONNECT {authority} HTTP/1.1\r\nhost: {authority}\r\n\
+                 proxy-authorization: Basic x\r\n\r\n"
+            );
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
+        }
+        let mut out = Vec::new();
+        for authority in [
+            "",
+            "h",
+            "h:",
+            ":443",
+            "h:99999",
+            "me@h:443",
+            "h:443/",
+            "h :443",
+            "h:443\r\nx: y",
+        ] {
+            let error = connect_head(authority, &fields, &mut out).expect_err(authority);
+            assert!(matches!(error, Error::Request { .. }), "{error}");
+        }
+        for name in [HOST, CONTENT_LENGTH, TRANSFER_ENCODING] {
+            let fields = HeaderMap::from_iter([(name, HeaderValue::from_static("1"))]);
+            assert!(connect_head("h:443", &fields, &mut out).is_err());
+        }
+        assert!(out.is_empty());
+    }
 }
