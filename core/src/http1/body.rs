@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn no_connection_is_kept_behind_a_doubtful_end() {
+    fn adversary_26_no_connection_is_kept_behind_a_doubtful_end() {
         for framing in [Framing::Doubtful, Framing::Tunnel] {
             let body = body(framing);
             assert!(body.is_complete() && !body.keep_alive() && !body.may_reuse(0));

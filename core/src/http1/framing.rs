@@ -1,4 +1,4 @@
-use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, GetAll, HeaderMap, TRANSFER_ENCODING};
 use http::{HeaderValue, StatusCode, Version};
 
 use super::{Error, MAX_LENGTH};
@@ -105,7 +105,7 @@ fn is_chunked(version: Version, fields: &HeaderMap) -> Result<bool, Error> {
 
 /// The only value of a field.
 fn single<'a>(
-    values: http::header::GetAll<'a, HeaderValue>,
+    values: GetAll<'a, HeaderValue>,
     expected: &'static str,
 ) -> Result<Option<&'a HeaderValue>, Error> {
     let mut values = values.into_iter();
@@ -124,15 +124,11 @@ mod tests {
     use super::*;
 
     fn fields(lines: &str) -> HeaderMap {
-        let lines = lines.lines().map(|line| line.split_once(':').unwrap());
-        let field = |(name, value): (&str, &'static str)| {
-            let name = name.parse::<HeaderName>().unwrap();
-            (name, HeaderValue::from_static(value))
-        };
         let mut map = HeaderMap::new();
-        for line in lines {
-            let (name, value) = field((line.0, Box::leak(line.1.to_owned().into_boxed_str())));
-            map.append(name, value);
+        for line in lines.lines() {
+            let (name, value) = line.split_once(':').unwrap();
+            let name: HeaderName = name.parse().unwrap();
+            map.append(name, value.parse().unwrap());
         }
         map
     }

@@ -60,7 +60,8 @@ pub fn write_head(
     let host = host(head)?;
     check_framing(&head.headers, body)?;
     let has_body = !matches!(body, RequestBody::None | RequestBody::Length(0));
-    if expect_continue && !has_body {
+    let expects = expect_continue || head.headers.contains_key(EXPECT);
+    if expects && !has_body {
         return Err(Error::request(
             "a body to hold back",
             "an expectation and no body",
@@ -95,22 +96,21 @@ pub fn write_head(
 /// [`Error::Request`], with `out` as it was: `authority` is not a host with a port, or `fields`
 /// have a `Host` or frame a body, which such a request doesn't have.
 pub fn connect_head(authority: &str, fields: &HeaderMap, out: &mut Vec<u8>) -> Result<(), Error> {
-    const EXPECTED: &str = "a host and a port to connect to";
-    let parsed: Authority = authority
-        .parse()
-        .map_err(|_| Error::request(EXPECTED, format!("{authority:?}")))?;
-    let plain = parsed.port_u16().is_some() && !parsed.host().is_empty();
-    if !plain || authority.contains('@') {
-        return Err(Error::request(EXPECTED, format!("{authority:?}")));
-    }
+    let parsed = authority.parse::<Authority>().ok();
+    let parsed = parsed.filter(|parsed| parsed.port().is_some() && !parsed.host().is_empty());
+    // What is refused is not repeated: it may hold a password.
+    let Some(parsed) = parsed.filter(|parsed| !parsed.as_str().contains('@')) else {
+        let expected = "a host and a port to connect to";
+        return Err(Error::request(expected, "something else"));
+    };
     for name in [HOST, CONTENT_LENGTH, TRANSFER_ENCODING] {
         if fields.contains_key(&name) {
             let expected = "no Host and no body beside CONNECT";
             return Err(Error::request(expected, format!("a field {name}")));
         }
     }
-    out.extend_from_slice(format!("CONNECT {authority} HTTP/1.1\r\n").as_bytes());
-    field(out, HOST.as_str(), authority.as_bytes());
+    out.extend_from_slice(format!("CONNECT {parsed} HTTP/1.1\r\n").as_bytes());
+    field(out, HOST.as_str(), parsed.as_str().as_bytes());
     self::fields(out, fields);
     out.extend_from_slice(b"\r\n");
     Ok(())
@@ -344,6 +344,12 @@ mod tests {
                 false,
             ),
             (get(), Target::Origin, RequestBody::None, true),
+            (
+                get().header(EXPECT, "100-continue"),
+                Target::Origin,
+                RequestBody::None,
+                false,
+            ),
             (get(), Target::Origin, RequestBody::Length(0), true),
         ] {
             let name = format!("{request:?}");
@@ -390,13 +396,14 @@ mod tests {
             "h:",
             ":443",
             "h:99999",
-            "me@h:443",
+            "me:secret@h:443",
             "h:443/",
             "h :443",
             "h:443\r\nx: y",
         ] {
             let error = connect_head(authority, &fields, &mut out).expect_err(authority);
             assert!(matches!(error, Error::Request { .. }), "{error}");
+            assert!(!error.to_string().contains("secret"), "{error}");
         }
         for name in [HOST, CONTENT_LENGTH, TRANSFER_ENCODING] {
             let fields = HeaderMap::from_iter([(name, HeaderValue::from_static("1"))]);

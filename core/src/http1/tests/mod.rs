@@ -137,7 +137,7 @@ fn whole(request: &Request<()>, bytes: &[u8]) -> Seen {
 }
 
 #[test]
-fn every_answer_has_one_meaning() {
+fn adversary_11_every_answer_has_one_meaning() {
     for (bytes, expected) in answers::all() {
         let text = bytes.escape_ascii();
         let seen = whole(&get(), &bytes);
