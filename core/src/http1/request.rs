@@ -305,6 +305,13 @@ mod tests {
     }
 
     #[test]
+    fn an_expectation_is_said_once() {
+        let request = Request::put("http://h/").header(EXPECT, "100-continue");
+        let head = written(request, Target::Origin, RequestBody::Length(1), true).unwrap();
+        assert_eq!(head.matches("expect").count(), 1, "{head}");
+    }
+
+    #[test]
     fn what_would_break_the_framing_is_refused() {
         let get = || Request::get("http://h/");
         let one = RequestBody::Length(1);
