@@ -2,29 +2,29 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::body::{Body, Frame, SizeHint};
-use sans3_core::attempt::{BodySource, Deadlines, Sent};
+use http::header::{EXPECT, HeaderValue};
+use http::{Request, StatusCode};
+use hyper::body::{Frame, SizeHint};
+use sans3_core::attempt::{Deadlines, Sent};
 use sans3_core::error::{SourceError, TransportErrorKind};
-use tokio::time::{Instant, sleep};
+use sans3_runtime::Body;
+use sans3_runtime::net::Fault;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, Sleep, sleep};
 
-use crate::net::{Fault, Meter};
-use crate::source::{Slices, Source};
+use crate::net::Meter;
 
 /// A request's body of known length.
 pub(crate) struct Payload {
-    content: Content,
-    left: u64,
+    /// What is waited for before any of it is sent.
+    gate: Option<Gate>,
+    body: Body,
     sending: Arc<Sending>,
-}
-
-enum Content {
-    Inline(Bytes),
-    Slices(Slices),
 }
 
 /// How far the sending of a request is: what the exchange sees of a body that hyper owns.
@@ -36,71 +36,63 @@ pub(crate) struct Sending {
     began: Instant,
     /// When the body was taken in full.
     taken: OnceLock<Instant>,
-    /// Bytes of the transfer's source that were taken.
-    moved: Arc<AtomicU64>,
     error: Mutex<Option<SourceError>>,
 }
 
+/// Keeps a body back until the server asks for it, or has been silent for long enough.
+struct Gate {
+    asked: oneshot::Receiver<()>,
+    patience: Pin<Box<Sleep>>,
+}
+
 impl Payload {
-    /// The body that `content` describes, over a connection with this `meter`. Bytes of `source`
-    /// are added to `moved` as they leave.
-    pub(crate) fn new(
-        content: BodySource,
-        source: &Source,
-        meter: &Arc<Meter>,
-        moved: &Arc<AtomicU64>,
-    ) -> (Self, Arc<Sending>) {
+    /// `body` over a connection with this `meter`.
+    pub(crate) fn new(body: Body, meter: &Arc<Meter>) -> (Self, Arc<Sending>) {
         let sending = Arc::new(Sending {
             written_before: meter.written(),
             meter: Arc::clone(meter),
             began: Instant::now(),
             taken: OnceLock::new(),
-            moved: Arc::clone(moved),
             error: Mutex::default(),
         });
-        let (content, left) = match content {
-            BodySource::Empty => (Content::Inline(Bytes::new()), 0),
-            BodySource::Inline(bytes) => {
-                let len = bytes.len() as u64;
-                (Content::Inline(bytes), len)
-            }
-            BodySource::Source { offset, len, check } => {
-                (Content::Slices(source.slices(offset, len, check)), len)
-            }
-        };
         let payload = Self {
-            content,
-            left,
+            gate: None,
+            body,
             sending: Arc::clone(&sending),
         };
         payload.note_end();
         (payload, sending)
     }
 
+    /// Sends the body of `request` only when a 100 has come, or when `patience` is over (RFC 9110,
+    /// section 10.1.1).
+    pub(crate) fn expect_continue(request: &mut Request<Self>, patience: Duration) {
+        let (ask, asked) = oneshot::channel();
+        let ask = Mutex::new(Some(ask));
+        let fields = request.headers_mut();
+        fields.insert(EXPECT, HeaderValue::from_static("100-continue"));
+        hyper::ext::on_informational(request, move |interim| {
+            if interim.status() == StatusCode::CONTINUE {
+                let ask = ask.lock().unwrap_or_else(PoisonError::into_inner).take();
+                // Where the exchange is over nobody waits.
+                let _ = ask.map(|ask| ask.send(()));
+            }
+        });
+        request.body_mut().gate = Some(Gate {
+            asked,
+            patience: Box::pin(sleep(patience)),
+        });
+    }
+
     fn note_end(&self) {
-        if self.left == 0 {
+        if self.body.left() == 0 {
             // Only the first end counts.
             let _ = self.sending.taken.set(Instant::now());
         }
     }
-
-    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, SourceError>> {
-        match &mut self.content {
-            Content::Inline(bytes) => Poll::Ready(Ok(std::mem::take(bytes))),
-            Content::Slices(slices) => {
-                let bytes = ready!(slices.poll_next(cx));
-                if let Ok(bytes) = &bytes {
-                    self.sending
-                        .moved
-                        .fetch_add(bytes.len() as u64, Ordering::Relaxed);
-                }
-                Poll::Ready(bytes)
-            }
-        }
-    }
 }
 
-impl Body for Payload {
+impl hyper::body::Body for Payload {
     type Data = Bytes;
     type Error = SourceFailed;
 
@@ -109,27 +101,38 @@ impl Body for Payload {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, SourceFailed>>> {
         let this = self.get_mut();
-        if this.left == 0 {
-            return Poll::Ready(None);
+        if let Some(gate) = &mut this.gate {
+            ready!(gate.poll_open(cx));
+            this.gate = None;
         }
-        let bytes = match ready!(this.poll_bytes(cx)) {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                this.sending.fail(error);
-                return Poll::Ready(Some(Err(SourceFailed)));
+        Poll::Ready(match ready!(this.body.poll_next(cx)) {
+            None => None,
+            Some(Ok(bytes)) => {
+                this.note_end();
+                Some(Ok(Frame::data(bytes)))
             }
-        };
-        this.left = this.left.saturating_sub(bytes.len() as u64);
-        this.note_end();
-        Poll::Ready(Some(Ok(Frame::data(bytes))))
+            Some(Err(error)) => {
+                this.sending.fail(error);
+                Some(Err(SourceFailed))
+            }
+        })
     }
 
     fn is_end_stream(&self) -> bool {
-        self.left == 0
+        self.body.left() == 0
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left)
+        SizeHint::with_exact(self.body.left())
+    }
+}
+
+impl Gate {
+    fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if Pin::new(&mut self.asked).poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        self.patience.as_mut().poll(cx)
     }
 }
 

@@ -1,8 +1,6 @@
-//! The two clocks that the core can't read by itself.
+//! Monotonic time, which the core can't read by itself.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
-use sans3_core::time::{Instant, UnixTime};
+use sans3_core::time::Instant;
 
 /// Turns tokio's time into the core's and back.
 #[derive(Clone, Copy, Debug)]
@@ -27,13 +25,4 @@ impl Clock {
     pub(crate) fn deadline(&self, instant: Instant) -> tokio::time::Instant {
         self.epoch + instant.since(Instant::ZERO)
     }
-}
-
-/// Wall time, for signatures.
-pub(crate) fn wall() -> UnixTime {
-    let seconds = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs();
-    UnixTime::from_seconds(i64::try_from(seconds).unwrap_or(i64::MAX))
 }

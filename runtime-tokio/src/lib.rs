@@ -27,31 +27,20 @@
 #![forbid(unsafe_code)]
 
 mod body;
-mod buffer;
 mod client;
 mod clock;
-mod command;
-mod config;
 mod driver;
-mod error;
 mod exchange;
 mod net;
 mod pages;
 mod running;
-mod shared;
-mod signals;
-mod sink;
-mod source;
 mod stream;
 mod writer;
 
 pub use client::Client;
-pub use config::{ClientConfig, ProvideCredentials};
-pub use error::Error;
 pub use pages::Pages;
 pub use running::Running;
-pub use sans3_platform::Replace;
-pub use shared::Stats;
+pub use sans3_runtime::{ClientConfig, Error, ProvideCredentials, ProxyRules, Replace, Stats};
 pub use stream::DownloadStream;
 pub use writer::UploadWriter;
 

@@ -1,43 +1,32 @@
 use std::fmt;
-use std::io::{self, IoSlice};
+use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use sans3_core::progress::Progress;
-use sans3_core::transfer::{Upload, Uploaded};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf, duplex};
+use sans3_core::transfer::Uploaded;
+use sans3_runtime::PushWriter;
+use tokio::io::AsyncWrite;
 
-use crate::{Client, Error, Running};
-
-/// What may be written before the upload has to read.
-const PIPE: usize = 256 * 1024;
+use crate::{Error, Running};
 
 /// An upload of what is written.
 ///
 /// The object exists after [`finish`](Self::finish) alone. Dropped without it, or
 /// [aborted](Self::abort), the upload leaves nothing on the server. A write that fails says little:
-/// `finish` has the reason.
+/// `finish` has the reason. Bytes are kept in memory, part by part, until the server has them.
 pub struct UploadWriter {
-    pipe: DuplexStream,
-    finished: Arc<AtomicBool>,
+    bytes: PushWriter,
     running: Running<Uploaded>,
 }
 
 impl UploadWriter {
-    pub(crate) fn begin(client: &Client, upload: Upload) -> Self {
-        let (pipe, reader) = duplex(PIPE);
-        let finished = Arc::new(AtomicBool::new(false));
-        let reader = PipeReader {
-            pipe: reader,
-            finished: Arc::clone(&finished),
-        };
-        Self {
-            pipe,
-            finished,
-            running: client.upload_reader(upload, reader),
-        }
+    /// The most bytes that can be [reserved](Self::reserve) at once: 256 KiB.
+    pub const MAX_RESERVE: usize = PushWriter::MAX_RESERVE;
+
+    pub(crate) const fn new(bytes: PushWriter, running: Running<Uploaded>) -> Self {
+        Self { bytes, running }
     }
 
     /// How far the upload is.
@@ -45,20 +34,39 @@ impl UploadWriter {
         self.running.progress()
     }
 
-    /// All was written: stores the object.
+    /// Writes all of `bytes`, which are sent from where they are, without a copy.
+    ///
+    /// # Errors
+    /// The upload has failed; [`finish`](Self::finish) has the reason.
+    pub async fn write_owned(&mut self, bytes: Bytes) -> Result<(), Error> {
+        self.bytes.room().await?;
+        self.bytes.write_owned(bytes);
+        Ok(())
+    }
+
+    /// A place to write the next `len` bytes to, at most [`MAX_RESERVE`](Self::MAX_RESERVE), from
+    /// which they are sent without a copy. [`commit`](Self::commit) says how many were written.
+    ///
+    /// # Errors
+    /// As [`write_owned`](Self::write_owned).
+    pub async fn reserve(&mut self, len: usize) -> Result<&mut [u8], Error> {
+        self.bytes.room().await?;
+        Ok(self.bytes.reserve(len))
+    }
+
+    /// The first `len` bytes of the place that was reserved are written.
+    pub fn commit(&mut self, len: usize) {
+        self.bytes.commit(len);
+    }
+
+    /// All was written: stores the object. The result has its ETag, size and number of parts.
     ///
     /// # Errors
     /// Why the upload failed, also where a write has failed before.
     pub async fn finish(self) -> Result<Uploaded, Error> {
-        let Self {
-            mut pipe,
-            finished,
-            running,
-        } = self;
-        finished.store(true, Ordering::Release);
         // Fails where the upload has failed already, which is what it says itself.
-        let _ = pipe.shutdown().await;
-        running.await
+        let _ = self.bytes.finish().await;
+        self.running.await
     }
 
     /// Gives the upload up, and waits until nothing is left of it on the server.
@@ -66,9 +74,9 @@ impl UploadWriter {
     /// # Errors
     /// Why something is left behind.
     pub async fn abort(self) -> Result<(), Error> {
-        let Self { pipe, running, .. } = self;
+        let Self { bytes, running } = self;
         running.cancel();
-        drop(pipe);
+        drop(bytes);
         match running.await {
             Err(Error::Transfer(error)) if error.leftover.is_some() => Err(error.into()),
             _ => Ok(()),
@@ -82,19 +90,12 @@ impl AsyncWrite for UploadWriter {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.pipe).poll_write(cx, buf)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.pipe).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.pipe.is_write_vectored()
+        if buf.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        let failed = |error| io::Error::new(io::ErrorKind::BrokenPipe, error);
+        ready!(self.bytes.poll_room(cx)).map_err(failed)?;
+        Poll::Ready(Ok(self.bytes.write(buf)))
     }
 
     /// Does nothing: bytes are on the server when [`UploadWriter::finish`] says so.
@@ -113,29 +114,5 @@ impl fmt::Debug for UploadWriter {
         f.debug_struct("UploadWriter")
             .field("progress", &self.progress())
             .finish_non_exhaustive()
-    }
-}
-
-/// The upload's end of the pipe. A writer that is dropped ends the pipe too, and half of what was
-/// meant must not become an object.
-struct PipeReader {
-    pipe: DuplexStream,
-    finished: Arc<AtomicBool>,
-}
-
-impl AsyncRead for PipeReader {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let room = buf.remaining();
-        ready!(Pin::new(&mut self.pipe).poll_read(cx, buf))?;
-        let ended = buf.filled().len() == before && room > 0;
-        if ended && !self.finished.load(Ordering::Acquire) {
-            return Poll::Ready(Err(io::Error::other("the writer was dropped unfinished")));
-        }
-        Poll::Ready(Ok(()))
     }
 }

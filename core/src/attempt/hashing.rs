@@ -38,6 +38,11 @@ impl Hashing {
         }
     }
 
+    /// The attempt's name.
+    pub const fn id(&self) -> AttemptId {
+        self.id
+    }
+
     /// Where the payload begins in the source.
     pub const fn offset(&self) -> u64 {
         self.payload.offset

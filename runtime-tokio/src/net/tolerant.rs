@@ -175,12 +175,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Tolerant<S> {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use sans3_core::attempt::{BodySource, Sent};
+    use sans3_core::attempt::Sent;
+    use sans3_runtime::Body;
 
     use super::*;
     use crate::body::Payload;
-    use crate::net::Wire;
-    use crate::source::Source;
+    use crate::net::wire::Wire;
 
     /// A peer that takes the head, then resets; its answer is seen only after a write has failed.
     struct Refusing {
@@ -245,8 +245,8 @@ mod tests {
         let mut wire = Wire::new(Box::new(stream), Arc::clone(&meter))
             .await
             .unwrap();
-        let body = BodySource::Inline(Bytes::from(vec![0; 1 << 20]));
-        let (body, sending) = Payload::new(body, &Source::None, &meter, &Arc::default());
+        let body = Body::inline(Bytes::from(vec![0; 1 << 20]));
+        let (body, sending) = Payload::new(body, &meter);
         let request = http::Request::put("/b/k").body(body).unwrap();
         let (head, mut body) = wire.send(request).await.unwrap().into_parts();
         assert_eq!(head.status, 403);

@@ -4,23 +4,16 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{Request, Response};
 use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use sans3_core::error::TransportErrorKind;
+use sans3_runtime::net::{Fault, MAX_FIELDS, MAX_HEAD, check_head};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::Fault;
+use super::fault::from_hyper;
 use super::tolerant::Meter;
 use crate::body::Payload;
-
-/// The largest response head, and also the most that is read at once.
-const MAX_HEAD: usize = 64 * 1024;
-
-/// The most fields of a response head.
-const MAX_FIELDS: usize = 128;
 
 /// An HTTP/1.1 connection. It has no task of its own: whoever waits for an answer drives it
 /// meanwhile, so that no byte changes threads between the socket and its check.
@@ -41,10 +34,12 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 impl Wire {
     pub(super) async fn new(stream: Box<dyn Stream>, meter: Arc<Meter>) -> Result<Self, Fault> {
         let (sender, connection) = http1::Builder::new()
+            // Also the most that is read at once.
             .max_buf_size(MAX_HEAD)
             .max_headers(MAX_FIELDS)
             .handshake(TokioIo::new(stream))
-            .await?;
+            .await
+            .map_err(from_hyper)?;
         Ok(Self {
             sender,
             connection: Some(Box::pin(connection)),
@@ -57,28 +52,18 @@ impl Wire {
         &self.meter
     }
 
-    /// Sends a request whose target is in origin form, and waits for the head of its answer. One
-    /// that declares its body's length in two ways may mean to smuggle another answer (RFC 9112,
-    /// section 6.3).
+    /// Sends a request as it is addressed, and waits for the head of its answer.
     pub(crate) async fn send(
         &mut self,
         request: Request<Payload>,
     ) -> Result<Response<Incoming>, Fault> {
         self.meter.expect_head();
         let answer = self.sender.send_request(request);
-        let answer = self.drive(answer).await?;
+        let answer = self.drive(answer).await.map_err(from_hyper)?;
         self.meter.head_came();
-        let fields = answer.headers();
-        if fields.contains_key(TRANSFER_ENCODING) && fields.contains_key(CONTENT_LENGTH) {
-            let detail = "both a Content-Length and a Transfer-Encoding";
-            return Err(Fault::new(TransportErrorKind::BadHttp, detail));
-        }
-        // Hyper's own limit is that of its buffer, which may take up to twice as much.
-        if head_len(&answer) > MAX_HEAD {
-            let detail = format!("more than {MAX_HEAD} bytes");
-            return Err(Fault::new(TransportErrorKind::HeadTooLarge, detail));
-        }
-        Ok(answer)
+        let (head, body) = answer.into_parts();
+        check_head(&head)?;
+        Ok(Response::from_parts(head, body))
     }
 
     /// The next piece of the answer's body; `None` at its end. Trailers are passed over.
@@ -87,7 +72,8 @@ impl Wire {
             let frame = self
                 .drive(poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)))
                 .await;
-            match frame.transpose()?.map(hyper::body::Frame::into_data) {
+            let frame = frame.transpose().map_err(from_hyper)?;
+            match frame.map(hyper::body::Frame::into_data) {
                 Some(Ok(data)) => return Ok(Some(data)),
                 Some(Err(_trailers)) => {}
                 None => return Ok(None),
@@ -119,13 +105,4 @@ impl Wire {
             self.connection = None;
         }
     }
-}
-
-/// The length of the fields of a head, about as they were sent.
-fn head_len<B>(answer: &Response<B>) -> usize {
-    const SEPARATORS: usize = ": \r\n".len();
-    let fields = answer.headers().iter();
-    fields
-        .map(|(name, value)| name.as_str().len() + value.len() + SEPARATORS)
-        .sum()
 }

@@ -46,6 +46,34 @@ async fn adversary_07_an_early_end_costs_only_the_missing_tail() {
 }
 
 #[tokio::test]
+async fn adversary_12_nothing_of_a_longer_version_is_left_behind_a_shorter_one() {
+    // A weak tag pins nothing, so the object is read in one piece, and once more after a break. By
+    // then it has been replaced.
+    let (before, after) = (bytes(300), vec![7; 50]);
+    let head =
+        |length: usize| format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\netag: W/\"e\"");
+    let script = || {
+        vec![
+            answer(&head(300), &before[..200]),
+            answer(&head(50), &after),
+        ]
+    };
+
+    let stage = Stage::new(script());
+    let directory = tempfile::tempdir().unwrap();
+    let target = directory.path().join("file");
+    let download = stage
+        .client
+        .download_to_file(small(300), &target, Replace::No);
+    assert_eq!(within(download).await.unwrap().size, 50);
+    assert_eq!(std::fs::read(&target).unwrap(), after);
+
+    let stage = Stage::new(script());
+    let download = stage.client.download_to_memory(small(300), 1000);
+    assert_eq!(within(download).await.unwrap().1, after);
+}
+
+#[tokio::test]
 async fn adversary_08_an_answer_that_agrees_with_itself_but_not_with_the_range_is_no_part() {
     let content = bytes(100);
     let total = 2 * PART;

@@ -29,10 +29,19 @@ impl MemorySink {
         }
     }
 
-    /// All that came.
-    pub(crate) fn take(&self) -> Result<Bytes, SinkError> {
-        let content = std::mem::take(&mut *self.content());
-        content.failed.map_or(Ok(Bytes::from(content.bytes)), Err)
+    /// The `len` bytes of the object: a longer version that was read before another took its place
+    /// may have left bytes beyond it.
+    pub(crate) fn take(&self, len: u64) -> Result<Bytes, SinkError> {
+        let mut content = std::mem::take(&mut *self.content());
+        let len = usize::try_from(len).unwrap_or(usize::MAX);
+        content.bytes.truncate(len);
+        match content.failed {
+            Some(error) => Err(error),
+            None if content.bytes.len() < len => {
+                Err(SinkError("bytes of the object are missing".into()))
+            }
+            None => Ok(Bytes::from(content.bytes)),
+        }
     }
 
     pub(super) fn put(&self, at: u64, bytes: &[u8]) -> Result<(), SinkError> {
@@ -79,7 +88,16 @@ mod tests {
         let sink = MemorySink::new(6, &Arc::default());
         sink.put(3, b"def").unwrap();
         sink.put(0, b"abc").unwrap();
-        assert_eq!(sink.take().unwrap(), "abcdef");
+        assert_eq!(sink.take(6).unwrap(), "abcdef");
+    }
+
+    #[test]
+    fn bytes_beyond_the_object_are_cut_and_missing_ones_are_noticed() {
+        let sink = MemorySink::new(6, &Arc::default());
+        sink.put(0, b"abcdef").unwrap();
+        assert_eq!(sink.take(2).unwrap(), "ab");
+        sink.put(0, b"ab").unwrap();
+        assert!(sink.take(3).is_err());
     }
 
     #[test]
@@ -88,6 +106,6 @@ mod tests {
         sink.put(0, b"abcdef").unwrap();
         let error = sink.put(6, b"g").unwrap_err();
         assert!(error.to_string().contains("at most 6 bytes"), "{error}");
-        assert_eq!(sink.take(), Err(error));
+        assert_eq!(sink.take(6), Err(error));
     }
 }

@@ -1,12 +1,9 @@
 use std::collections::BTreeMap;
-use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
-
-use bytes::Bytes;
-use tokio::sync::Notify;
+use std::task::{Context, Poll, Waker, ready};
 
 use crate::buffer::{BUFFER_SIZE, Buffer, BufferPool};
+use bytes::Bytes;
 
 /// How many bytes may wait for the consumer before the exchange that brings the next ones stops to
 /// read. Bytes that lie further ahead need no bound of their own: the session asks only for as many
@@ -20,8 +17,6 @@ const AHEAD: u64 = 2 * BUFFER_SIZE as u64;
 /// that brings it waits only while the consumer has something to take; no other exchange waits.
 pub(crate) struct OrderedSink {
     state: Mutex<State>,
-    /// The consumer has taken something.
-    taken: Notify,
     pool: Arc<BufferPool>,
 }
 
@@ -33,6 +28,8 @@ struct State {
     /// All between `front` and this offset is in `blocks`.
     joined: u64,
     consumer: Option<Waker>,
+    /// Who waits until the consumer has taken something.
+    waiting: Vec<Waker>,
 }
 
 /// Gathers the bytes of one exchange.
@@ -47,7 +44,6 @@ impl OrderedSink {
     pub(crate) fn new(pool: Arc<BufferPool>) -> Self {
         Self {
             state: Mutex::default(),
-            taken: Notify::new(),
             pool,
         }
     }
@@ -58,7 +54,7 @@ impl OrderedSink {
     }
 
     /// The next bytes in order, and the offset at their end.
-    pub(crate) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<(Bytes, u64)> {
+    pub(crate) fn poll_next(&self, cx: &Context<'_>) -> Poll<(Bytes, u64)> {
         let mut state = self.state();
         let front = state.front;
         let Some(bytes) = state.blocks.remove(&front) else {
@@ -67,8 +63,9 @@ impl OrderedSink {
         };
         state.front = front.saturating_add(bytes.len() as u64);
         let up_to = state.front;
+        let waiting = std::mem::take(&mut state.waiting);
         drop(state);
-        self.taken.notify_waiters();
+        waiting.into_iter().for_each(Waker::wake);
         Poll::Ready((bytes, up_to))
     }
 
@@ -89,11 +86,21 @@ impl OrderedSink {
         }
     }
 
-    /// Whether the byte at `at` is the next one that is missing, and the consumer has enough to
+    /// Waits while the byte at `at` is the next one that is missing, and the consumer has enough to
     /// take meanwhile.
-    fn must_wait(&self, at: u64) -> bool {
-        let state = self.state();
-        at == state.joined && state.joined - state.front >= AHEAD
+    fn poll_turn(&self, at: u64, cx: &Context<'_>) -> Poll<()> {
+        let mut state = self.state();
+        if at != state.joined || state.joined - state.front < AHEAD {
+            return Poll::Ready(());
+        }
+        if !state
+            .waiting
+            .iter()
+            .any(|waker| waker.will_wake(cx.waker()))
+        {
+            state.waiting.push(cx.waker().clone());
+        }
+        Poll::Pending
     }
 
     /// Whether the byte at `at` is what the consumer waits for.
@@ -137,19 +144,13 @@ impl OrderedWriter {
     }
 
     /// Waits while this exchange is at the front and far enough ahead of the consumer.
-    pub(super) async fn ready(&mut self) {
+    pub(super) fn poll_ready(&mut self, cx: &Context<'_>) -> Poll<()> {
         let start = self.filling.as_ref().map(|(start, _)| *start).or(self.next);
-        let Some(start) = start else { return };
-        loop {
-            let mut taken = pin!(self.sink.taken.notified());
-            // Counts from here on, so that nothing taken after the look below is missed.
-            taken.as_mut().enable();
-            if !self.sink.must_wait(start) {
-                break;
-            }
-            taken.await;
+        if let Some(start) = start {
+            ready!(self.sink.poll_turn(start, cx));
+            self.hand_over_if_wanted();
         }
-        self.hand_over_if_wanted();
+        Poll::Ready(())
     }
 
     pub(super) fn finish(&mut self) {
@@ -171,11 +172,6 @@ impl OrderedWriter {
 
 #[cfg(test)]
 mod tests {
-    use std::future::poll_fn;
-    use std::time::Duration;
-
-    use tokio::time::timeout;
-
     use super::*;
 
     const BLOCK: usize = BUFFER_SIZE;
@@ -184,74 +180,76 @@ mod tests {
         Arc::new(OrderedSink::new(BufferPool::new(4, Arc::default())))
     }
 
-    async fn next(sink: &OrderedSink) -> (Bytes, u64) {
-        poll_fn(|cx| sink.poll_next(cx)).await
+    fn next(sink: &OrderedSink) -> Poll<(Bytes, u64)> {
+        sink.poll_next(&Context::from_waker(Waker::noop()))
     }
 
-    async fn is_ready(writer: &mut OrderedWriter) -> bool {
-        timeout(Duration::from_secs(1), writer.ready())
-            .await
-            .is_ok()
+    fn is_ready(writer: &mut OrderedWriter) -> bool {
+        writer
+            .poll_ready(&Context::from_waker(Waker::noop()))
+            .is_ready()
     }
 
-    #[tokio::test]
-    async fn bytes_that_came_early_wait_for_their_turn() {
+    #[test]
+    fn bytes_that_came_early_wait_for_their_turn() {
         let sink = sink();
         let mut late = OrderedWriter::new(Arc::clone(&sink));
         let mut early = OrderedWriter::new(Arc::clone(&sink));
         early.put(3, b"def");
         early.finish();
+        assert_eq!(next(&sink), Poll::Pending);
         late.put(0, b"abc");
         late.finish();
-        assert_eq!(next(&sink).await, (Bytes::from("abc"), 3));
-        assert_eq!(next(&sink).await, (Bytes::from("def"), 6));
+        assert_eq!(next(&sink), Poll::Ready((Bytes::from("abc"), 3)));
+        assert_eq!(next(&sink), Poll::Ready((Bytes::from("def"), 6)));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn the_front_waits_for_its_consumer_and_the_others_do_not() {
+    #[test]
+    fn the_front_waits_for_its_consumer_and_the_others_do_not() {
         let sink = sink();
         let mut front = OrderedWriter::new(Arc::clone(&sink));
         let mut ahead = OrderedWriter::new(Arc::clone(&sink));
         let block = vec![1; BLOCK];
         front.put(0, &block);
-        assert!(is_ready(&mut front).await);
+        assert!(is_ready(&mut front));
         front.put(BLOCK as u64, &block);
-        assert!(!is_ready(&mut front).await);
+        assert!(!is_ready(&mut front));
         let far = 4 * BLOCK as u64;
         ahead.put(far, &block);
         ahead.put(far + BLOCK as u64, &block);
-        assert!(is_ready(&mut ahead).await);
-        assert_eq!(next(&sink).await.1, BLOCK as u64);
-        assert!(is_ready(&mut front).await);
+        assert!(is_ready(&mut ahead));
+        assert!(next(&sink).is_ready());
+        assert!(is_ready(&mut front));
     }
 
-    #[tokio::test]
-    async fn a_consumer_who_waits_gets_crumbs() {
+    #[test]
+    fn a_consumer_who_waits_gets_crumbs() {
         let sink = sink();
         let mut writer = OrderedWriter::new(Arc::clone(&sink));
-        let taker = Arc::clone(&sink);
-        let taken = tokio::spawn(async move { next(&taker).await });
-        tokio::task::yield_now().await;
+        assert_eq!(next(&sink), Poll::Pending);
         writer.put(0, b"x");
-        assert_eq!(taken.await.unwrap(), (Bytes::from("x"), 1));
+        assert_eq!(next(&sink), Poll::Ready((Bytes::from("x"), 1)));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn an_exchange_that_was_overtaken_by_nothing_resumes_when_the_consumer_does() {
+    #[test]
+    fn an_exchange_that_waits_is_woken_by_the_consumer() {
+        use std::sync::atomic::{AtomicBool, Ordering};
+
+        struct Flag(AtomicBool);
+
+        impl std::task::Wake for Flag {
+            fn wake(self: Arc<Self>) {
+                self.0.store(true, Ordering::Relaxed);
+            }
+        }
+
         let sink = sink();
         let mut writer = OrderedWriter::new(Arc::clone(&sink));
         writer.put(0, &vec![2; 2 * BLOCK]);
-        let taker = Arc::clone(&sink);
-        let slow = tokio::spawn(async move {
-            tokio::time::sleep(Duration::from_secs(3)).await;
-            next(&taker).await;
-            next(&taker).await.1
-        });
-        assert!(
-            timeout(Duration::from_secs(60), writer.ready())
-                .await
-                .is_ok()
-        );
-        assert_eq!(slow.await.unwrap(), 2 * BLOCK as u64);
+        let woken = Arc::new(Flag(AtomicBool::new(false)));
+        let waker = Waker::from(Arc::clone(&woken));
+        assert!(writer.poll_ready(&Context::from_waker(&waker)).is_pending());
+        assert!(next(&sink).is_ready());
+        assert!(woken.0.load(Ordering::Relaxed));
     }
 }

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::sync::Arc;
 
 use sans3_core::attempt::TransferId;
@@ -5,11 +6,10 @@ use sans3_core::error::TransferError;
 use sans3_core::session::Session;
 use sans3_core::time::Instant;
 use sans3_core::transfer::Transfer;
-use tokio::sync::oneshot;
 
-use crate::running::Ticket;
-use crate::sink::Sink;
-use crate::source::Source;
+use crate::promise::{Pending, promise};
+use crate::ticket::Ticket;
+use crate::{Sink, Source};
 
 /// A transfer that the driver is to carry out.
 pub(crate) struct Command {
@@ -19,10 +19,12 @@ pub(crate) struct Command {
 }
 
 /// Where a transfer's bytes come from, and where they go.
-#[derive(Clone, Default)]
-pub(crate) struct Ends {
-    pub(crate) source: Source,
-    pub(crate) sink: Sink,
+#[derive(Clone, Debug, Default)]
+pub struct Ends {
+    /// Where the bytes of an upload come from.
+    pub source: Source,
+    /// Where the bytes of a download go.
+    pub sink: Sink,
 }
 
 /// Puts a transfer into the session.
@@ -37,14 +39,11 @@ impl Command {
         transfer: T,
         ends: Ends,
         ticket: Arc<Ticket>,
-    ) -> (Self, oneshot::Receiver<Result<T::Output, TransferError>>) {
-        let (sender, receiver) = oneshot::channel();
+    ) -> (Self, Pending<Result<T::Output, TransferError>>) {
+        let (promise, result) = promise();
         let insert = Box::new(move |session: &mut Session, now| {
             let handle = session.insert(transfer, now);
-            let finish: Finish = Box::new(move |session| {
-                // Where nobody waits any more nobody needs the result.
-                let _ = sender.send(session.take(handle));
-            });
+            let finish: Finish = Box::new(move |session| promise.keep(session.take(handle)));
             (handle.id(), finish)
         });
         let command = Self {
@@ -52,7 +51,13 @@ impl Command {
             ends,
             ticket,
         };
-        (command, receiver)
+        (command, result)
+    }
+}
+
+impl fmt::Debug for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Command").finish_non_exhaustive()
     }
 }
 
@@ -60,7 +65,7 @@ impl From<Source> for Ends {
     fn from(source: Source) -> Self {
         Self {
             source,
-            sink: Sink::None,
+            sink: Sink::default(),
         }
     }
 }
@@ -68,7 +73,7 @@ impl From<Source> for Ends {
 impl From<Sink> for Ends {
     fn from(sink: Sink) -> Self {
         Self {
-            source: Source::None,
+            source: Source::default(),
             sink,
         }
     }

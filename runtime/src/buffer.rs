@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
-/// What a buffer holds. An exchange has three of them in use at most: one that is filled, one that
+/// What a buffer holds, in bytes. An exchange has three of them in use at most: one that is filled, one that
 /// is full and one that is written. With what the connection itself holds (twice 64 KiB) they stay
 /// within the mebibyte that `SessionConfig::exchange_memory` sets aside.
-pub(crate) const BUFFER_SIZE: usize = 256 * 1024;
+pub const BUFFER_SIZE: usize = 256 * 1024;
 
 /// A buffer that begins in the middle of a page triples the kernel's cost of copying on common
 /// processors, and that is where allocators put large ones.
@@ -17,7 +17,7 @@ const PAGE: usize = 4096;
 /// Hands out buffers and takes them back: the first touch of fresh memory costs more than several
 /// copies.
 #[derive(Debug)]
-pub(crate) struct BufferPool {
+pub struct BufferPool {
     free: Mutex<Vec<Vec<u8>>>,
     kept: usize,
     gauge: Arc<Gauge>,
@@ -25,7 +25,7 @@ pub(crate) struct BufferPool {
 
 /// A piece of payload of at most [`BUFFER_SIZE`] bytes; goes back to its pool when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Buffer {
+pub struct Buffer {
     pool: Arc<BufferPool>,
     memory: Vec<u8>,
     start: usize,
@@ -35,7 +35,7 @@ pub(crate) struct Buffer {
 
 impl BufferPool {
     /// A pool that keeps up to `kept` unused buffers.
-    pub(crate) fn new(kept: usize, gauge: Arc<Gauge>) -> Arc<Self> {
+    pub fn new(kept: usize, gauge: Arc<Gauge>) -> Arc<Self> {
         Arc::new(Self {
             free: Mutex::default(),
             kept,
@@ -44,7 +44,7 @@ impl BufferPool {
     }
 
     /// An empty buffer.
-    pub(crate) fn take(self: &Arc<Self>) -> Buffer {
+    pub fn take(self: &Arc<Self>) -> Buffer {
         let reused = self
             .free
             .lock()
@@ -63,7 +63,7 @@ impl BufferPool {
     }
 
     /// A copy of `bytes` that takes no more memory than they do.
-    pub(crate) fn copy(&self, bytes: &[u8]) -> Bytes {
+    pub fn copy(&self, bytes: &[u8]) -> Bytes {
         Bytes::from_owner(Counted {
             bytes: bytes.to_vec(),
             _held: self.gauge.hold(bytes.len()),
@@ -71,26 +71,34 @@ impl BufferPool {
     }
 
     /// Counts memory beside that of buffers.
-    pub(crate) const fn gauge(&self) -> &Arc<Gauge> {
+    pub const fn gauge(&self) -> &Arc<Gauge> {
         &self.gauge
     }
 }
 
 impl Buffer {
-    pub(crate) fn filled(&self) -> &[u8] {
+    /// The bytes in it.
+    pub fn filled(&self) -> &[u8] {
         &self.memory[self.start..self.start + self.len]
     }
 
-    pub(crate) const fn len(&self) -> usize {
+    /// How many bytes are in it.
+    pub const fn len(&self) -> usize {
         self.len
     }
 
-    pub(crate) const fn is_full(&self) -> bool {
+    /// Whether nothing is in it.
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Whether nothing more fits.
+    pub const fn is_full(&self) -> bool {
         self.len == BUFFER_SIZE
     }
 
     /// Appends what fits of `bytes`, and returns the rest.
-    pub(crate) fn append<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+    pub fn append<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
         let (taken, rest) = bytes.split_at(bytes.len().min(BUFFER_SIZE - self.len));
         let end = self.start + self.len;
         self.memory[end..end + taken.len()].copy_from_slice(taken);
@@ -99,14 +107,29 @@ impl Buffer {
     }
 
     /// Makes the buffer `len` bytes long (at most [`BUFFER_SIZE`]), for a reader to write to.
-    pub(crate) fn resize(&mut self, len: usize) -> &mut [u8] {
+    pub fn resize(&mut self, len: usize) -> &mut [u8] {
         self.len = len.min(BUFFER_SIZE);
         &mut self.memory[self.start..self.start + self.len]
     }
 
+    /// How many bytes fit.
+    pub const fn room(&self) -> usize {
+        BUFFER_SIZE - self.len
+    }
+
+    /// The place that is not filled yet.
+    pub fn spare(&mut self) -> &mut [u8] {
+        &mut self.memory[self.start + self.len..self.start + BUFFER_SIZE]
+    }
+
+    /// So many bytes of [`spare`](Self::spare) are filled now.
+    pub fn commit(&mut self, len: usize) {
+        self.len += len.min(self.room());
+    }
+
     /// Makes the bytes shareable. A buffer that holds little is not worth being kept from its pool
     /// by them, nor is the memory that it takes.
-    pub(crate) fn freeze(self) -> Bytes {
+    pub fn freeze(self) -> Bytes {
         if self.len < BUFFER_SIZE / 2 {
             self.pool.copy(self.filled())
         } else {
@@ -136,20 +159,21 @@ impl Drop for Buffer {
 
 /// How many bytes of payload are in memory now, and how many there were at most.
 #[derive(Debug, Default)]
-pub(crate) struct Gauge {
+pub struct Gauge {
     now: AtomicU64,
     peak: AtomicU64,
 }
 
 /// Memory that counts for as long as this lives.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub struct Held {
     gauge: Arc<Gauge>,
     bytes: u64,
 }
 
 impl Gauge {
-    pub(crate) fn hold(self: &Arc<Self>, bytes: usize) -> Held {
+    /// Counts so many bytes for as long as the result lives.
+    pub fn hold(self: &Arc<Self>, bytes: usize) -> Held {
         let bytes = bytes as u64;
         let now = self.now.fetch_add(bytes, Ordering::Relaxed) + bytes;
         self.peak.fetch_max(now, Ordering::Relaxed);
@@ -159,7 +183,8 @@ impl Gauge {
         }
     }
 
-    pub(crate) fn peak(&self) -> u64 {
+    /// The most bytes that ever counted at once.
+    pub fn peak(&self) -> u64 {
         self.peak.load(Ordering::Relaxed)
     }
 }

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use sans3_core::error::{Cause, SpecError, TransferError};
 use sans3_platform::FileError;
 
+use crate::net::TlsSetupError;
+
 /// Why a transfer, or the client itself, failed.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -30,7 +32,8 @@ pub enum Error {
 }
 
 impl Error {
-    pub(crate) fn io(what: &str, path: impl Into<PathBuf>, source: io::Error) -> Self {
+    /// A local stream or file could not be used; `what` was to be done, as in "write the output".
+    pub fn io(what: &str, path: impl Into<PathBuf>, source: io::Error) -> Self {
         Self::Io {
             what: what.into(),
             path: path.into(),
@@ -85,5 +88,18 @@ impl From<FileError> for Error {
 impl From<SpecError> for Error {
     fn from(error: SpecError) -> Self {
         Self::Transfer(TransferError::new(error))
+    }
+}
+
+impl From<TlsSetupError> for Error {
+    fn from(error: TlsSetupError) -> Self {
+        match error {
+            TlsSetupError::Io { path, source } => Self::Io {
+                what: "read the CA bundle".into(),
+                path,
+                source,
+            },
+            TlsSetupError::Config(text) => Self::Config(text),
+        }
     }
 }

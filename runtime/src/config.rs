@@ -1,6 +1,8 @@
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,6 +10,7 @@ use std::sync::Arc;
 use sans3_core::error::CredentialsError;
 use sans3_core::session::SessionConfig;
 use sans3_core::sign::Credentials;
+use sans3_platform::ProxyRules;
 
 /// What a client is made with.
 #[derive(Clone)]
@@ -23,9 +26,14 @@ pub struct ClientConfig {
     /// Who is asked for credentials, now and when they have expired. Takes the place of those in
     /// `session`.
     pub credentials: Option<Arc<dyn ProvideCredentials>>,
+    /// Which proxies to use: none by default, whatever the environment says.
+    /// [`ProxyRules::from_env`] asks it.
+    pub proxy: ProxyRules,
+    /// Addresses of hosts, in lower case, that the system's resolver is not asked about.
+    pub resolve: BTreeMap<String, Vec<IpAddr>>,
 }
 
-/// A source of credentials that expire.
+/// A source of credentials that expire. A function that returns them is one too.
 pub trait ProvideCredentials: Send + Sync {
     /// Fresh credentials. Given up after a minute; not asked again before it has answered.
     ///
@@ -34,6 +42,17 @@ pub trait ProvideCredentials: Send + Sync {
     fn provide(
         &self,
     ) -> Pin<Box<dyn Future<Output = Result<Credentials, CredentialsError>> + Send + '_>>;
+}
+
+impl<F> ProvideCredentials for F
+where
+    F: Fn() -> Result<Credentials, CredentialsError> + Send + Sync,
+{
+    fn provide(
+        &self,
+    ) -> Pin<Box<dyn Future<Output = Result<Credentials, CredentialsError>> + Send + '_>> {
+        Box::pin(async move { self() })
+    }
 }
 
 impl ClientConfig {
@@ -46,6 +65,8 @@ impl ClientConfig {
             seed,
             ca_bundle: None,
             credentials: None,
+            proxy: ProxyRules::default(),
+            resolve: BTreeMap::new(),
         }
     }
 }
@@ -55,6 +76,8 @@ impl fmt::Debug for ClientConfig {
         f.debug_struct("ClientConfig")
             .field("session", &self.session)
             .field("ca_bundle", &self.ca_bundle)
+            .field("proxy", &self.proxy)
+            .field("resolve", &self.resolve)
             .finish_non_exhaustive()
     }
 }

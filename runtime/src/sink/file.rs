@@ -1,13 +1,16 @@
 use std::collections::VecDeque;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::task::{Context, Poll, ready};
 
 use sans3_core::error::SinkError;
 use sans3_platform::place::Options;
 use sans3_platform::{FileError, Placement};
-use tokio::task::{JoinHandle, spawn_blocking};
 
+use crate::Offload;
 use crate::buffer::{Buffer, BufferPool};
+use crate::promise::{Pending, promise};
 
 /// A file that gets its name when it is whole. All calls block.
 pub(crate) struct FileSink {
@@ -24,7 +27,8 @@ pub(crate) struct FileWriter {
     filling: Option<(u64, Buffer)>,
     /// Full buffers that wait for the write under way: more than one only where a chunk was large.
     full: VecDeque<(u64, Buffer)>,
-    writing: Option<JoinHandle<Result<(), SinkError>>>,
+    writing: Option<Pending<Result<(), SinkError>>>,
+    offload: Arc<dyn Offload>,
 }
 
 impl FileSink {
@@ -77,12 +81,13 @@ impl FileSink {
 }
 
 impl FileWriter {
-    pub(super) const fn new(sink: Arc<FileSink>) -> Self {
+    pub(super) const fn new(sink: Arc<FileSink>, offload: Arc<dyn Offload>) -> Self {
         Self {
             sink,
             filling: None,
             full: VecDeque::new(),
             writing: None,
+            offload,
         }
     }
 
@@ -101,33 +106,39 @@ impl FileWriter {
         }
     }
 
-    /// At most one buffer is being written and one filled when this returns.
-    pub(super) async fn ready(&mut self) -> Result<(), SinkError> {
+    /// At most one buffer is being written and one filled when this is ready.
+    pub(super) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SinkError>> {
         while !self.full.is_empty() {
-            self.settle().await?;
+            ready!(self.poll_settled(cx))?;
             if let Some((at, buffer)) = self.full.pop_front() {
+                let (promise, written) = promise();
                 let sink = Arc::clone(&self.sink);
-                self.writing = Some(spawn_blocking(move || sink.write(at, buffer.filled())));
+                self.offload.offload(Box::new(move || {
+                    promise.keep(sink.write(at, buffer.filled()));
+                }));
+                self.writing = Some(written);
             }
         }
-        Ok(())
+        Poll::Ready(Ok(()))
     }
 
-    pub(super) async fn finish(&mut self) -> Result<(), SinkError> {
+    /// All is written when this is ready.
+    pub(super) fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SinkError>> {
         self.full.extend(self.filling.take());
-        let written = self.ready().await;
+        let written = ready!(self.poll_ready(cx));
         self.full.clear();
-        written.and(self.settle().await)
+        let settled = ready!(self.poll_settled(cx));
+        Poll::Ready(written.and(settled))
     }
 
     /// Waits for the write under way.
-    async fn settle(&mut self) -> Result<(), SinkError> {
+    fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SinkError>> {
         let Some(writing) = &mut self.writing else {
-            return Ok(());
+            return Poll::Ready(Ok(()));
         };
-        let lost = |error| Err(SinkError(format!("the writer was lost: {error}")));
-        let written = writing.await.unwrap_or_else(lost);
+        let lost = || Err(SinkError("the thread that writes was lost".into()));
+        let written = ready!(Pin::new(writing).poll(cx)).unwrap_or_else(lost);
         self.writing = None;
-        written
+        Poll::Ready(written)
     }
 }

@@ -3,10 +3,10 @@ use std::sync::Arc;
 use sans3_core::error::SourceError;
 use sans3_platform::SourceFile;
 
-use super::slices::SLICE;
+use super::body::SLICE;
 use crate::buffer::{Buffer, BufferPool};
 
-/// A file that is sent. All calls block.
+/// A file that is sent. All calls that read block.
 pub(crate) struct FileSource {
     file: SourceFile,
     pool: Arc<BufferPool>,

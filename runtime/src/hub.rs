@@ -1,0 +1,468 @@
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::path::Path;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use sans3_core::endpoint::Scheme;
+use sans3_core::error::{SourceError, TransferError};
+use sans3_core::request::Unsigned;
+use sans3_core::session::{CredentialSource, Notice, Session, SessionConfig};
+use sans3_core::sign::Signer;
+use sans3_core::transfer::{Download, Downloaded, Length, Order, Transfer, Upload, Uploaded};
+use sans3_platform::place::Options;
+use sans3_platform::{ProxyRules, Replace, SourceFile};
+
+use crate::buffer::BufferPool;
+use crate::command::{Command, Ends};
+use crate::deliveries::InOrder;
+use crate::net::{Origin, Resolver, Route, client_config};
+use crate::promise::promise;
+use crate::shared::{Shared, Stats};
+use crate::sink::{FileSink, MemorySink, OrderedSink, Sink};
+use crate::source::{FileSource, PushWriter, Source, pushed};
+use crate::ticket::Ticket;
+use crate::{ClientConfig, Desk, Error, clock};
+
+/// How many buffers an exchange has in use at most: one that is filled, one that is full, one that
+/// is written.
+const BUFFERS: usize = 3;
+
+/// Where work that blocks is done.
+pub trait Offload: Send + Sync + 'static {
+    /// Does `work` where it may block: on a thread that is meant for it, or at once where this one
+    /// is.
+    fn offload(&self, work: Box<dyn FnOnce() + Send>);
+}
+
+/// What every runtime's client is made of. Clones share everything.
+///
+/// Each transfer has a [`Ticket`], made by [`ticket`](Self::ticket), and is a future that any
+/// executor can run. One that is dropped cancels its transfer.
+#[derive(Clone)]
+pub struct Hub(Arc<Inner>);
+
+struct Inner {
+    shared: Arc<Shared>,
+    config: SessionConfig,
+}
+
+/// The parts of a new client.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Parts {
+    /// The client's side.
+    pub hub: Hub,
+    /// The driver's side.
+    pub desk: Desk,
+    /// What connections are made with.
+    pub network: Network,
+}
+
+/// What connections are made with.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Network {
+    /// TLS, where the endpoint is reached by it.
+    pub tls: Option<Arc<rustls::ClientConfig>>,
+    /// Which proxies to use.
+    pub proxy: ProxyRules,
+    /// Finds addresses.
+    pub resolver: Resolver,
+    /// How many unused connections to keep: as many as there can be exchanges.
+    pub kept: usize,
+    /// Counts connections.
+    pub opened: Opened,
+}
+
+/// Counts the connections that a client opens.
+#[derive(Clone)]
+pub struct Opened(Arc<Shared>);
+
+/// What can be read piece by piece, in any runtime's words.
+pub trait PollRead: Send {
+    /// Reads into `into`: how many bytes, and none at the end.
+    ///
+    /// # Errors
+    /// Reading failed, which ends the upload.
+    fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>>;
+}
+
+impl Hub {
+    /// The parts of a client with a session of its own, to be driven by whoever gets the
+    /// [`Desk`].
+    ///
+    /// # Errors
+    /// [`Error::Config`] where credentials are to be provided and there is no provider, or TLS
+    /// can't be set up; [`Error::Io`] where the CA bundle can't be read.
+    pub fn open(config: ClientConfig, offload: impl Offload) -> Result<Parts, Error> {
+        let ClientConfig {
+            mut session,
+            seed,
+            ca_bundle,
+            credentials: provider,
+            proxy,
+            resolve,
+        } = config;
+        if provider.is_some() {
+            session.credentials = CredentialSource::Provided;
+        } else if matches!(session.credentials, CredentialSource::Provided) {
+            let text = "credentials are to be provided, but `ClientConfig::credentials` is not set";
+            return Err(Error::Config(text.into()));
+        }
+        let secure = session.endpoint.scheme() == Scheme::Https;
+        let tls = secure
+            .then(|| client_config(ca_bundle.as_deref()))
+            .transpose()?;
+        let kept = usize::from(session.slots());
+        let buffers = BufferPool::new(BUFFERS * kept, Arc::default());
+        let shared = Arc::new(Shared::new(buffers, Arc::new(offload), provider));
+        let core = Session::new(session.clone(), seed);
+        Ok(Parts {
+            desk: Desk::new(core, Arc::clone(&shared)),
+            network: Network {
+                tls,
+                proxy,
+                resolver: Resolver::new(resolve),
+                kept,
+                opened: Opened(Arc::clone(&shared)),
+            },
+            hub: Self(Arc::new(Inner {
+                shared,
+                config: session,
+            })),
+        })
+    }
+
+    /// A ticket for a transfer that is about to begin.
+    pub fn ticket(&self) -> Arc<Ticket> {
+        Ticket::new(&self.0.shared.inbox)
+    }
+
+    /// Downloads to a file, by parallel ranges. The file gets its name when it is whole and proved,
+    /// and is on the disk then.
+    pub fn download_to_file(
+        &self,
+        download: Download,
+        path: &Path,
+        replace: Replace,
+        ticket: &Arc<Ticket>,
+    ) -> impl Future<Output = Result<Downloaded, Error>> + Send + use<> {
+        let download = Download {
+            order: Order::Random,
+            ..download
+        };
+        let (path, ticket) = (path.to_owned(), Arc::clone(ticket));
+        self.job(async move |hub| {
+            let buffers = Arc::clone(&hub.0.shared.buffers);
+            let options = Options {
+                replace,
+                ..Options::default()
+            };
+            let create = move || FileSink::create(&path, options, buffers);
+            let sink = Arc::new(hub.offload(create).await??);
+            let ends = Sink::file(Arc::clone(&sink)).into();
+            let result = hub.run(download, ends, &ticket).await;
+            hub.offload(move || match result {
+                // Nobody expects a file to appear after they have turned away from it.
+                Ok(_) if ticket.is_cancelled() => {
+                    sink.discard();
+                    Err(Error::cancelled())
+                }
+                Ok(downloaded) => Ok(sink.commit(downloaded.size).map(|()| downloaded)?),
+                Err(error) => {
+                    sink.discard();
+                    Err(error)
+                }
+            })
+            .await?
+        })
+    }
+
+    /// Downloads an object of at most `limit` bytes to memory.
+    pub fn download_to_memory(
+        &self,
+        download: Download,
+        limit: u64,
+        ticket: &Arc<Ticket>,
+    ) -> impl Future<Output = Result<(Downloaded, Bytes), Error>> + Send + use<> {
+        let download = Download {
+            order: Order::Random,
+            ..download
+        };
+        let ticket = Arc::clone(ticket);
+        self.job(async move |hub| {
+            let sink = Arc::new(MemorySink::new(limit, hub.0.shared.buffers.gauge()));
+            let ends = Sink::memory(Arc::clone(&sink)).into();
+            let downloaded = hub.run(download, ends, &ticket).await?;
+            let bytes = sink.take(downloaded.size).map_err(TransferError::new)?;
+            Ok((downloaded, bytes))
+        })
+    }
+
+    /// Downloads in order. Both results belong into a [`Deliveries`](crate::Deliveries).
+    pub fn download_in_order(
+        &self,
+        download: Download,
+        ticket: &Arc<Ticket>,
+    ) -> (
+        impl Future<Output = Result<Downloaded, Error>> + Send + use<>,
+        InOrder,
+    ) {
+        let download = Download {
+            order: Order::InOrder,
+            ..download
+        };
+        let sink = Arc::new(OrderedSink::new(Arc::clone(&self.0.shared.buffers)));
+        let bytes = InOrder::new(Arc::clone(&sink), ticket, download.part_size);
+        let ticket = Arc::clone(ticket);
+        let job =
+            self.job(async move |hub| hub.run(download, Sink::ordered(sink).into(), &ticket).await);
+        (job, bytes)
+    }
+
+    /// Uploads a file, whose length takes the place of the one in `upload`. A file that changes
+    /// meanwhile is an error, and leaves nothing on the server.
+    pub fn upload_file(
+        &self,
+        upload: Upload,
+        path: &Path,
+        ticket: &Arc<Ticket>,
+    ) -> impl Future<Output = Result<Uploaded, Error>> + Send + use<> {
+        let (path, ticket) = (path.to_owned(), Arc::clone(ticket));
+        self.job(async move |hub| {
+            let file = hub.offload(move || SourceFile::open(&path)).await??;
+            let upload = Upload {
+                length: Length::Known(file.len()),
+                ..upload
+            };
+            let source = FileSource::new(file, Arc::clone(&hub.0.shared.buffers));
+            hub.run(upload, Source::file(source).into(), &ticket).await
+        })
+    }
+
+    /// Uploads bytes, whose length takes the place of the one in `upload`.
+    pub fn upload_bytes(
+        &self,
+        upload: Upload,
+        bytes: Bytes,
+        ticket: &Arc<Ticket>,
+    ) -> impl Future<Output = Result<Uploaded, Error>> + Send + use<> {
+        let upload = Upload {
+            length: Length::Known(bytes.len() as u64),
+            ..upload
+        };
+        let ticket = Arc::clone(ticket);
+        self.job(async move |hub| hub.run(upload, Source::memory(bytes).into(), &ticket).await)
+    }
+
+    /// Uploads what `reader` gives until its end. It is read once, part by part; parts are kept in
+    /// memory until the server has them.
+    pub fn upload_reader<R: PollRead + 'static>(
+        &self,
+        upload: Upload,
+        mut reader: R,
+        ticket: &Arc<Ticket>,
+    ) -> impl Future<Output = Result<Uploaded, Error>> + Send + use<R> {
+        let (upload, mut writer) = self.upload_written(upload, ticket);
+        async move {
+            let pump = async move {
+                loop {
+                    writer.room().await?;
+                    let place = writer.spare();
+                    match poll_fn(|cx| reader.poll_read(cx, place)).await {
+                        Ok(0) => return writer.finish().await,
+                        Ok(len) => writer.commit(len),
+                        Err(error) => {
+                            writer.fail(SourceError::Read(error.to_string()));
+                            return Ok(());
+                        }
+                    }
+                }
+            };
+            let (mut upload, mut pump) = (pin!(upload), pin!(pump));
+            let mut pumping = true;
+            poll_fn(|cx| {
+                // How reading ends is told to the upload, whose result says it.
+                pumping = pumping && pump.as_mut().poll(cx).is_pending();
+                upload.as_mut().poll(cx)
+            })
+            .await
+        }
+    }
+
+    /// Uploads what is written to the writer, until it is [finished](PushWriter::finish).
+    pub fn upload_written(
+        &self,
+        upload: Upload,
+        ticket: &Arc<Ticket>,
+    ) -> (
+        impl Future<Output = Result<Uploaded, Error>> + Send + use<>,
+        PushWriter,
+    ) {
+        let length = match upload.length {
+            Length::Known(_) => Length::Unknown { equal_parts: false },
+            unknown @ Length::Unknown { .. } => unknown,
+        };
+        let upload = Upload { length, ..upload };
+        let (writer, source) = pushed(&self.0.shared.buffers);
+        let ticket = Arc::clone(ticket);
+        let job = self.job(async move |hub| {
+            let result = hub.run(upload, Source::push(Arc::clone(&source)).into(), &ticket);
+            let result = result.await;
+            // Also where the transfer never began.
+            source.close();
+            result
+        });
+        (job, writer)
+    }
+
+    /// Carries out a transfer that neither sends nor brings bytes.
+    pub fn transfer<T: Transfer>(
+        &self,
+        transfer: T,
+        ticket: &Arc<Ticket>,
+    ) -> impl Future<Output = Result<T::Output, Error>> + Send + use<T> {
+        let ticket = Arc::clone(ticket);
+        self.job(async move |hub| hub.run(transfer, Ends::default(), &ticket).await)
+    }
+
+    /// A URL that lets whoever has it make the request within `expires`, at most seven days and at
+    /// most as long as the credentials last.
+    ///
+    /// # Errors
+    /// [`Error::Config`] without credentials; what the provider of credentials says; a duration or
+    /// header that can't be signed.
+    pub async fn presign(&self, request: Unsigned, expires: Duration) -> Result<String, Error> {
+        let credentials = match &self.0.config.credentials {
+            CredentialSource::Static(credentials) => Arc::clone(credentials),
+            CredentialSource::Provided => {
+                let provided = self.0.shared.credentials().await;
+                Arc::new(provided.map_err(TransferError::new)?)
+            }
+            CredentialSource::Anonymous => {
+                let text = "a URL can't be presigned without credentials";
+                return Err(Error::Config(text.into()));
+            }
+        };
+        let signer = Signer::new(credentials, self.0.config.endpoint.region().clone());
+        Ok(signer.presign(&request, expires, clock::wall())?)
+    }
+
+    /// What the session was made with.
+    pub fn config(&self) -> &SessionConfig {
+        &self.0.config
+    }
+
+    /// The failed attempts since the last call, oldest first, and what was done about each. At most
+    /// 1,024 are kept.
+    pub fn notices(&self) -> Vec<Notice> {
+        self.0.shared.take_notices()
+    }
+
+    /// What was used so far.
+    pub fn stats(&self) -> Stats {
+        self.0.shared.stats()
+    }
+
+    /// Cancels all transfers and waits until they have cleaned up behind them. Later ones fail
+    /// with [`Error::Closed`].
+    pub async fn close(&self) {
+        self.0.shared.close();
+        self.0.shared.idle().await;
+    }
+
+    /// Counts `work` until its end or its drop.
+    fn job<T, W, F>(&self, work: W) -> impl Future<Output = Result<T, Error>> + Send + use<T, W, F>
+    where
+        W: FnOnce(Self) -> F,
+        F: Future<Output = Result<T, Error>> + Send,
+    {
+        let counted = self.0.shared.job();
+        let work = work(self.clone());
+        async move {
+            let result = work.await;
+            drop(counted);
+            result
+        }
+    }
+
+    async fn run<T: Transfer>(
+        &self,
+        transfer: T,
+        ends: Ends,
+        ticket: &Arc<Ticket>,
+    ) -> Result<T::Output, Error> {
+        if self.0.shared.is_closing() {
+            return Err(Error::Closed);
+        }
+        let (command, result) = Command::new(transfer, ends, Arc::clone(ticket));
+        let inbox = &self.0.shared.inbox;
+        inbox.command(command).map_err(|_| Error::Closed)?;
+        let mut guard = CancelOnDrop(Some(ticket));
+        let result = result.await;
+        guard.0 = None;
+        Ok(result.ok_or(Error::Closed)??)
+    }
+
+    /// Runs what blocks where it may.
+    async fn offload<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        let (promise, done) = promise();
+        let work = Box::new(move || promise.keep(work()));
+        self.0.shared.offload.offload(work);
+        done.await.ok_or(Error::Closed)
+    }
+}
+
+/// Cancels a transfer whose caller turns away.
+struct CancelOnDrop<'a>(Option<&'a Arc<Ticket>>);
+
+impl Drop for CancelOnDrop<'_> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.0 {
+            ticket.cancel();
+        }
+    }
+}
+
+impl Drop for Inner {
+    /// No client is left; the driver goes on until what is under way has ended.
+    fn drop(&mut self) {
+        self.shared.inbox.desert();
+    }
+}
+
+impl Network {
+    /// Which way requests to `uri` go.
+    pub fn route(&self, uri: &http::Uri) -> Route {
+        Route::new(Origin::of(uri), &self.proxy)
+    }
+}
+
+impl Opened {
+    /// One more.
+    pub fn count(&self) {
+        self.0.count_connection();
+    }
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub")
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Opened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opened").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,51 @@
+//! What every runtime of [`sans3_core`] shares, for any executor or none.
+//!
+//! The core decides; a runtime connects, reads, writes and waits. What runtimes would otherwise each
+//! write anew is here, on the standard library's wakers alone:
+//!
+//! | what | for whom |
+//! |---|---|
+//! | [`Hub`] | a client: the transfers that it offers, as futures |
+//! | [`Desk`] | a driver: owns the session, hands out [tasks](Task), takes up what came of them |
+//! | [`Work`] | an exchange: hashing, the request's [body](Body), the way of the answer's [payload](Writer) |
+//! | [`net`] | connections: proxies, addresses, TLS, in which words to report what went wrong |
+//! | [`buffer`] | payload: pooled, page-aligned, counted |
+//!
+//! A runtime adds a socket, a clock, a way to run many things at once, and types in the idiom of
+//! its world.
+
+#![forbid(unsafe_code)]
+
+pub mod buffer;
+pub mod clock;
+mod command;
+mod config;
+mod deliveries;
+mod desk;
+mod error;
+mod hub;
+mod inbox;
+pub mod net;
+mod promise;
+mod shared;
+mod sink;
+mod source;
+mod stop;
+mod task;
+mod ticket;
+
+pub use command::Ends;
+pub use config::{ClientConfig, ProvideCredentials};
+pub use deliveries::{Deliveries, InOrder};
+pub use desk::{Desk, Standing};
+pub use error::Error;
+pub use hub::{Hub, Network, Offload, Opened, Parts, PollRead};
+pub use inbox::Inbox;
+pub use promise::{Pending, Promise, promise};
+pub use sans3_platform::{ProxyRules, Replace};
+pub use shared::Stats;
+pub use sink::{Sink, Writer};
+pub use source::{Body, PushWriter, Source};
+pub use stop::Stop;
+pub use task::{Asking, Assignment, Pulse, Report, Task, Work};
+pub use ticket::Ticket;
