@@ -537,6 +537,9 @@ impl Machine for Session {
                 up_to,
                 end,
             } => self.with_running(transfer, now, |work, cx| work.on_supplied(up_to, end, cx)),
+            Input::SupplyFailed { transfer, error } => {
+                self.fail(transfer, Cause::Source(error), now)
+            }
             Input::Credentials(result) => self.on_credentials(result, now),
             Input::Concurrency(concurrency) => self.set_concurrency(concurrency),
             Input::Cancel(Some(id)) => self.fail(id, Cause::Cancelled, now),

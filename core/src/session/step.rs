@@ -1,7 +1,7 @@
 use core::num::NonZeroU16;
 
 use crate::attempt::{Attempt, AttemptId, Outcome, TransferId};
-use crate::error::CredentialsError;
+use crate::error::{CredentialsError, SourceError};
 use crate::sign::Credentials;
 use crate::time::Instant;
 
@@ -30,7 +30,7 @@ pub enum Step {
     /// End an exchange as soon as possible, and bring back its outcome.
     Abort(AttemptId),
     /// Read the next `len` bytes of a pull source into memory, then report
-    /// [`Input::Supplied`]; the bytes are kept until [`Outcome::stored`] names them.
+    /// [`Input::Supplied`] or [`Input::SupplyFailed`]; the bytes are kept until [`Outcome::stored`] names them.
     Fill {
         /// The transfer whose source is meant.
         transfer: TransferId,
@@ -104,6 +104,14 @@ pub enum Input {
         up_to: u64,
         /// Whether the source ends there.
         end: bool,
+    },
+    /// A pull source can't be read any further. The upload fails by this error, and what there is of
+    /// it on the server is removed.
+    SupplyFailed {
+        /// The upload.
+        transfer: TransferId,
+        /// Why.
+        error: SourceError,
     },
     /// The answer to [`Step::NeedCredentials`]. Without credentials all transfers fail.
     Credentials(Result<Credentials, CredentialsError>),

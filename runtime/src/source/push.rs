@@ -23,6 +23,8 @@ struct State {
     parts: BTreeMap<u64, VecDeque<Bytes>>,
     /// The part that is to come, once the session has set memory aside for it.
     grant: Option<Grant>,
+    /// Whom to tell, once the session has asked for bytes.
+    session: Option<(TransferId, Arc<Inbox>)>,
     end: Option<End>,
     /// The transfer is over.
     closed: bool,
@@ -30,20 +32,17 @@ struct State {
 }
 
 struct Grant {
-    transfer: TransferId,
     offset: u64,
     len: u64,
     pieces: VecDeque<Bytes>,
     filled: u64,
-    inbox: Arc<Inbox>,
 }
 
 #[derive(Clone)]
 enum End {
     /// All was written.
     Whole,
-    /// The rest can't be had. Whoever wants to send the next part learns the reason, which ends
-    /// the transfer the way that any broken source does.
+    /// The rest can't be had.
     Failed(SourceError),
 }
 
@@ -82,15 +81,14 @@ impl PushSource {
     ) -> Option<Input> {
         let mut state = self.state();
         if let Some(end) = &state.end {
-            return Some(end.supplied(transfer, offset, len, 0));
+            return Some(end.input(transfer, offset));
         }
+        state.session = Some((transfer, Arc::clone(inbox)));
         state.grant = Some(Grant {
-            transfer,
             offset,
             len,
             pieces: VecDeque::new(),
             filled: 0,
-            inbox: Arc::clone(inbox),
         });
         state.wake_writer();
         None
@@ -99,22 +97,18 @@ impl PushSource {
     /// The bytes of a part.
     pub(super) fn bytes(&self, offset: u64, len: u64) -> Result<VecDeque<Bytes>, SourceError> {
         let state = self.state();
-        match (state.parts.get(&offset), &state.end) {
-            (Some(pieces), _) => {
-                let seen = pieces.iter().map(|piece| piece.len() as u64).sum();
-                if seen == len {
-                    Ok(pieces.clone())
-                } else {
-                    Err(SourceError::Length {
-                        expected: len,
-                        seen,
-                    })
-                }
-            }
-            (None, _) if len == 0 => Ok(VecDeque::new()),
-            (None, Some(End::Failed(error))) => Err(error.clone()),
-            (None, _) => Err(SourceError::NotReplayable),
+        let Some(pieces) = state.parts.get(&offset) else {
+            let empty = (len == 0).then(VecDeque::new);
+            return empty.ok_or(SourceError::NotReplayable);
+        };
+        let seen = pieces.iter().map(|piece| piece.len() as u64).sum();
+        if seen == len {
+            return Ok(pieces.clone());
         }
+        Err(SourceError::Length {
+            expected: len,
+            seen,
+        })
     }
 
     pub(super) fn release(&self, offset: u64) {
@@ -144,43 +138,50 @@ impl State {
 
     /// Nothing more will be written. Only the first end counts.
     fn end(&mut self, end: End) {
-        if self.end.is_none() {
-            self.supply(Some(&end));
-            self.end = Some(end);
+        if self.end.is_some() {
+            return;
         }
+        let is_whole = matches!(end, End::Whole);
+        match self.grant.take() {
+            Some(grant) if is_whole => {
+                let up_to = self.keep(grant);
+                self.tell(|transfer| end.input(transfer, up_to));
+            }
+            // Whoever writes has ended at the end of a part: the next one is asked for, and empty.
+            None if is_whole => {}
+            _ => self.tell(|transfer| end.input(transfer, 0)),
+        }
+        self.end = Some(end);
     }
 
-    /// The part that was granted is what it will be.
-    fn supply(&mut self, end: Option<&End>) {
-        let Some(grant) = self.grant.take() else {
-            return;
-        };
-        let supplied = match end {
-            Some(end) => end.supplied(grant.transfer, grant.offset, grant.len, grant.filled),
-            None => Input::Supplied {
-                transfer: grant.transfer,
-                up_to: grant.offset.saturating_add(grant.filled),
-                end: false,
-            },
-        };
-        if grant.filled > 0 && !matches!(end, Some(End::Failed(_))) {
+    /// Keeps what came of a part, and returns where it ends.
+    fn keep(&mut self, grant: Grant) -> u64 {
+        if grant.filled > 0 {
             self.parts.insert(grant.offset, grant.pieces);
         }
-        grant.inbox.result(supplied);
+        grant.offset.saturating_add(grant.filled)
+    }
+
+    fn tell(&self, input: impl FnOnce(TransferId) -> Input) {
+        if let Some((transfer, inbox)) = &self.session {
+            inbox.result(input(*transfer));
+        }
     }
 }
 
 impl End {
-    /// What to tell the session of the part of `len` bytes at `offset`, of which `filled` came.
-    fn supplied(&self, transfer: TransferId, offset: u64, len: u64, filled: u64) -> Input {
-        let (more, end) = match self {
-            Self::Whole => (filled, true),
-            Self::Failed(_) => (len, false),
-        };
-        Input::Supplied {
-            transfer,
-            up_to: offset.saturating_add(more),
-            end,
+    /// What to tell the session, where all below `up_to` is there.
+    fn input(&self, transfer: TransferId, up_to: u64) -> Input {
+        match self {
+            Self::Whole => Input::Supplied {
+                transfer,
+                up_to,
+                end: true,
+            },
+            Self::Failed(error) => Input::SupplyFailed {
+                transfer,
+                error: error.clone(),
+            },
         }
     }
 }
@@ -337,8 +338,13 @@ impl PushWriter {
             let piece = bytes.split_to(bytes.len().min(left));
             grant.filled += piece.len() as u64;
             grant.pieces.push_back(piece);
-            if grant.filled == grant.len {
-                state.supply(None);
+            if let Some(full) = state.grant.take_if(|grant| grant.filled == grant.len) {
+                let up_to = state.keep(full);
+                state.tell(|transfer| Input::Supplied {
+                    transfer,
+                    up_to,
+                    end: false,
+                });
             }
         }
         drop(state);
