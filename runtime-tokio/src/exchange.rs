@@ -1,15 +1,9 @@
 //! One HTTP exchange, from the attempt to its outcome.
 
-use std::time::Duration;
-
-use bytes::Bytes;
 use hyper::body::Incoming;
-use sans3_core::attempt::{
-    Attempt, Deadlines, Outcome, Placement, Ready, Receiving, Sendable, Sent, StopReading,
-};
-use sans3_core::error::{SinkError, TransportErrorKind};
+use sans3_core::attempt::{Attempt, Deadlines, Outcome, Ready, Receiving, Sendable, Sent};
 use sans3_runtime::net::Fault;
-use sans3_runtime::{Pulse, Work, Writer, clock};
+use sans3_runtime::{End, Intake, Pulse, Work, clock};
 use tokio::select;
 use tokio::time::{Instant, interval, timeout};
 
@@ -20,15 +14,6 @@ use crate::net::{Pool, Pooled};
 struct Answer<'a> {
     wire: Pooled<'a>,
     body: Incoming,
-}
-
-/// Why no more is read of an answer.
-enum End {
-    Complete,
-    /// The rest is of no use.
-    Stopped,
-    Fault(Fault),
-    Sink(SinkError),
 }
 
 /// Carries out `attempt`, and says once a second that it is alive: each of its stages has a
@@ -107,73 +92,34 @@ async fn send<'a>(
     }
 }
 
-async fn receive(mut receiving: Receiving, mut answer: Answer<'_>, work: &Work) -> Outcome {
-    let mut writer = work.writer();
-    let end = read(&mut receiving, &mut answer, &mut writer, work).await;
-    // Also where the exchange broke: what the outcome counts as placed must be in place.
-    let finished = writer.finish().await;
-    match (end, finished) {
-        (End::Sink(error), _) | (_, Err(error)) => receiving.on_sink_error(error),
-        (End::Fault(fault), Ok(())) => receiving.on_transport_error(fault.kind, fault.detail),
-        (End::Stopped, Ok(())) => receiving.finish(),
-        (End::Complete, Ok(())) => {
-            let outcome = receiving.finish();
-            if outcome.may_reuse_connection() {
-                answer.wire.keep();
-            }
-            outcome
-        }
-    }
-}
-
-async fn read(
-    receiving: &mut Receiving,
-    answer: &mut Answer<'_>,
-    writer: &mut Writer,
-    work: &Work,
-) -> End {
-    loop {
-        let chunk = select! {
+async fn receive(receiving: Receiving, mut answer: Answer<'_>, work: &Work) -> Outcome {
+    let mut intake = Intake::new(receiving, work);
+    let end = loop {
+        let taken = select! {
             biased;
-            () = work.stop.stopped() => return End::Fault(Fault::aborted()),
-            chunk = next_chunk(receiving, answer, writer) => chunk,
+            () = work.stop.stopped() => Err(Fault::aborted().into()),
+            taken = take_chunk(&mut intake, &mut answer) => taken,
         };
-        let (chunk, waited) = match chunk {
-            Ok(Some(chunk)) => chunk,
-            Ok(None) => return End::Complete,
-            Err(end) => return end,
-        };
-        match receiving.admit(&chunk, waited) {
-            Ok(Placement::Internal) => {}
-            Ok(Placement::Object { at, span }) => {
-                if let Err(error) = writer.put(at, &chunk[span]) {
-                    return End::Sink(error);
-                }
-            }
-            Err(StopReading) => return End::Stopped,
+        if let Err(end) = taken {
+            break end;
         }
+    };
+    let outcome = intake.finish(&end).await;
+    if end == End::Complete && outcome.may_reuse_connection() {
+        answer.wire.keep();
     }
+    outcome
 }
 
-/// The next piece of the body, and how long the socket let us wait for it. The time that the sink
-/// takes does not count.
-async fn next_chunk(
-    receiving: &Receiving,
-    answer: &mut Answer<'_>,
-    writer: &mut Writer,
-) -> Result<Option<(Bytes, Duration)>, End> {
-    writer.ready().await.map_err(End::Sink)?;
-    let patience = receiving.patience();
+/// Takes the next piece of the body, and tells how long the socket let us wait for it. The time
+/// that the sink takes does not count.
+async fn take_chunk(intake: &mut Intake, answer: &mut Answer<'_>) -> Result<(), End> {
+    intake.ready().await?;
     let since = Instant::now();
-    match timeout(patience, answer.wire.chunk(&mut answer.body)).await {
-        Ok(Ok(chunk)) => Ok(chunk.map(|chunk| (chunk, since.elapsed()))),
-        Ok(Err(fault)) => Err(End::Fault(fault)),
-        Err(_) => {
-            let detail = format!("too few bytes came, the last ones {patience:?} ago");
-            Err(End::Fault(Fault::new(
-                TransportErrorKind::IdleTimeout,
-                detail,
-            )))
-        }
+    match timeout(intake.patience(), answer.wire.chunk(&mut answer.body)).await {
+        Ok(Ok(Some(chunk))) => intake.take(&chunk, since.elapsed()),
+        Ok(Ok(None)) => Err(End::Complete),
+        Ok(Err(fault)) => Err(fault.into()),
+        Err(_) => Err(intake.stalled()),
     }
 }

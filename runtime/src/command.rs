@@ -8,8 +8,9 @@ use sans3_core::time::Instant;
 use sans3_core::transfer::Transfer;
 
 use crate::promise::{Pending, promise};
+use crate::sink::Sink;
+use crate::source::Source;
 use crate::ticket::Ticket;
-use crate::{Sink, Source};
 
 /// A transfer that the driver is to carry out.
 pub(crate) struct Command {
@@ -20,11 +21,11 @@ pub(crate) struct Command {
 
 /// Where a transfer's bytes come from, and where they go.
 #[derive(Clone, Debug, Default)]
-pub struct Ends {
+pub(crate) struct Ends {
     /// Where the bytes of an upload come from.
-    pub source: Source,
+    pub(crate) source: Source,
     /// Where the bytes of a download go.
-    pub sink: Sink,
+    pub(crate) sink: Sink,
 }
 
 /// Puts a transfer into the session.

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | [`Hub`] | a client: the transfers that it offers, as futures |
 //! | [`Desk`] | a driver: owns the session, hands out [tasks](Task), takes up what came of them |
-//! | [`Work`] | an exchange: hashing, the request's [body](Body), the way of the answer's [payload](Writer) |
+//! | [`Work`], [`Intake`] | an exchange: hashing, the request's [body](Body), the way of the answer's payload |
 //! | [`net`] | connections: proxies, addresses, TLS, in which words to report what went wrong |
 //! | [`buffer`] | payload: pooled, page-aligned, counted |
 //!
@@ -25,6 +25,7 @@ mod desk;
 mod error;
 mod hub;
 mod inbox;
+mod intake;
 pub mod net;
 mod promise;
 mod shared;
@@ -34,18 +35,17 @@ mod stop;
 mod task;
 mod ticket;
 
-pub use command::Ends;
 pub use config::{ClientConfig, ProvideCredentials};
 pub use deliveries::{Deliveries, InOrder};
 pub use desk::{Desk, Standing};
 pub use error::Error;
 pub use hub::{Hub, Network, Offload, Opened, Parts, PollRead};
 pub use inbox::Inbox;
+pub use intake::{End, Intake};
 pub use promise::{Pending, Promise, promise};
 pub use sans3_platform::{ProxyRules, Replace};
 pub use shared::Stats;
-pub use sink::{Sink, Writer};
-pub use source::{Body, PushWriter, Source};
+pub use source::{Body, PushWriter};
 pub use stop::Stop;
 pub use task::{Asking, Assignment, Pulse, Report, Task, Work};
 pub use ticket::Ticket;

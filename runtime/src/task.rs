@@ -138,7 +138,7 @@ impl Work {
     }
 
     /// The way of the answer's payload to where it belongs.
-    pub fn writer(&self) -> Writer {
+    pub(crate) fn writer(&self) -> Writer {
         self.ends.sink.writer(&self.pulse, &self.shared.offload)
     }
 }

@@ -23,11 +23,6 @@ impl Connector {
         Self(network)
     }
 
-    /// How many unused connections are worth keeping.
-    pub(crate) const fn kept(&self) -> usize {
-        self.0.kept
-    }
-
     /// Which way requests to `uri` go.
     pub(crate) fn route(&self, uri: &http::Uri) -> Route {
         self.0.route(uri)

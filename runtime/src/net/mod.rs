@@ -13,6 +13,7 @@
 
 mod fault;
 mod framing;
+mod idle;
 mod origin;
 mod resolve;
 mod route;
@@ -21,6 +22,7 @@ mod tunnel;
 
 pub use fault::{Fault, chain};
 pub use framing::{MAX_FIELDS, MAX_HEAD, check_head};
+pub use idle::Idle;
 pub use origin::Origin;
 pub use resolve::Resolver;
 pub use route::Route;

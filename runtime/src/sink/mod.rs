@@ -20,7 +20,7 @@ use crate::task::Pulse;
 
 /// A transfer's sink. Clones are of the same sink.
 #[derive(Clone, Default)]
-pub struct Sink(Kind);
+pub(crate) struct Sink(Kind);
 
 #[derive(Clone, Default)]
 enum Kind {
@@ -41,7 +41,7 @@ enum Kind {
 /// the exchange between the two. [`ready`](Self::ready) waits instead, before more bytes are read
 /// from the socket, which is how the pace of a sink becomes that of the server.
 #[derive(Debug)]
-pub struct Writer {
+pub(crate) struct Writer {
     way: Way,
     pulse: Pulse,
 }
@@ -88,7 +88,7 @@ impl Writer {
     ///
     /// # Errors
     /// The sink can't take them, which ends the exchange.
-    pub fn put(&mut self, at: u64, bytes: &[u8]) -> Result<(), SinkError> {
+    pub(crate) fn put(&mut self, at: u64, bytes: &[u8]) -> Result<(), SinkError> {
         self.pulse.moved(bytes.len());
         match &mut self.way {
             Way::None => Err(SinkError("the transfer has no target".into())),
@@ -108,7 +108,7 @@ impl Writer {
     ///
     /// # Errors
     /// What was put before can't be written.
-    pub fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SinkError>> {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SinkError>> {
         match &mut self.way {
             Way::None | Way::Memory(_) => Poll::Ready(Ok(())),
             Way::File(writer) => writer.poll_ready(cx),
@@ -120,7 +120,7 @@ impl Writer {
     ///
     /// # Errors
     /// What was put before can't be written.
-    pub async fn ready(&mut self) -> Result<(), SinkError> {
+    pub(crate) async fn ready(&mut self) -> Result<(), SinkError> {
         poll_fn(|cx| self.poll_ready(cx)).await
     }
 
@@ -130,7 +130,7 @@ impl Writer {
     ///
     /// # Errors
     /// Some of the bytes can't be written.
-    pub async fn finish(&mut self) -> Result<(), SinkError> {
+    pub(crate) async fn finish(&mut self) -> Result<(), SinkError> {
         match &mut self.way {
             Way::None | Way::Memory(_) => Ok(()),
             Way::File(writer) => poll_fn(|cx| writer.poll_finish(cx)).await,

@@ -25,7 +25,7 @@ use crate::stop::Stop;
 
 /// A transfer's source. Clones are of the same source.
 #[derive(Clone, Default)]
-pub struct Source(Kind);
+pub(crate) struct Source(Kind);
 
 #[derive(Clone, Default)]
 enum Kind {

@@ -7,12 +7,14 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use http::HeaderMap;
-use sans3_core::attempt::{Attempt, Outcome, Placement, Ready, Sent as Left};
+use sans3_core::attempt::{Attempt, Outcome, Ready, Sent as Left};
 use sans3_core::endpoint::{BucketName, Endpoint, ObjectKey, Region};
 use sans3_core::session::{CredentialSource, SessionConfig};
 use sans3_core::time::{Instant, UnixTime};
 use sans3_core::transfer::{Download, Length, Upload};
-use sans3_runtime::{Assignment, ClientConfig, Desk, Hub, Offload, Standing, Task, Work};
+use sans3_runtime::{
+    Assignment, ClientConfig, Desk, End, Hub, Intake, Offload, Standing, Task, Work,
+};
 use sans3_testkit::drive::{ModelPeer, Peer, Reply, Sent};
 use sans3_testkit::model::{Model, ModelConfig};
 
@@ -186,23 +188,20 @@ async fn exchange(attempt: Attempt, work: &Work, peer: &mut impl Peer) -> Outcom
         Err(kind) => return sendable.on_transport_error(*kind, Left::All, ""),
     };
     let answer = answer(*status, fields);
-    let mut receiving = match sendable.on_head(&answer, Left::All, WALL) {
+    let receiving = match sendable.on_head(&answer, Left::All, WALL) {
         Ok(receiving) => receiving,
         Err(outcome) => return outcome,
     };
-    let mut writer = work.writer();
+    let mut intake = Intake::new(receiving, work);
+    let mut end = End::Complete;
     for chunk in reply.body.iter().filter(|chunk| !chunk.is_empty()) {
-        writer.ready().await.unwrap();
-        match receiving.admit(chunk, reply.pace) {
-            Ok(Placement::Internal) => {}
-            Ok(Placement::Object { at, span }) => writer.put(at, &chunk[span]).unwrap(),
-            Err(_) => break,
+        intake.ready().await.unwrap();
+        if let Err(early) = intake.take(chunk, reply.pace) {
+            end = early;
+            break;
         }
     }
-    match writer.finish().await {
-        Ok(()) => receiving.finish(),
-        Err(error) => receiving.on_sink_error(error),
-    }
+    intake.finish(&end).await
 }
 
 fn answer(status: u16, fields: &HeaderMap) -> http::response::Parts {
