@@ -11,9 +11,14 @@
 //!
 //! - [`soak`]: random transfers under random faults, from a seed.
 //!
-//! But for the last two, nothing here uses the code of the client under test: signatures, checksums and
+//! - `conformance` (feature `conformance`): what an adapter's author calls from one test to know
+//!   that the adapter is right.
+//!
+//! But for the last three, nothing here uses the code of the client under test: signatures, checksums and
 //! framing are written anew, so that a mistake has to be made twice to go unseen.
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod drive;
 pub mod faults;
 pub mod model;

@@ -1,0 +1,116 @@
+//! The conformance kit, played to this adapter. A model for the test of any other.
+
+use bytes::Bytes;
+use sans3_core::error::TransferError;
+use sans3_core::transfer::{Download, Downloaded};
+use sans3_testkit::conformance::{Adapter, Cancel, Done, Features, Job, Pace, Report, Work, check};
+use sans3_tokio::{Client, ClientConfig, Error, Running};
+use tokio::runtime::Builder;
+use tokio::sync::oneshot;
+
+struct Tokio;
+
+impl Adapter for Tokio {
+    fn name(&self) -> &str {
+        "sans3-tokio"
+    }
+
+    fn run(&self, job: Job) -> Report {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build();
+        runtime.unwrap().block_on(carry_out(job))
+    }
+
+    fn features(&self) -> Features {
+        let mut features = Features::all();
+        // Not there yet: proxies, addresses in place of the resolver's, `Expect: 100-continue`.
+        features.proxies = false;
+        features.resolve = false;
+        features.expect_continue = false;
+        features
+    }
+}
+
+async fn carry_out(job: Job) -> Report {
+    let mut config = ClientConfig::new(job.session);
+    config.seed = job.seed;
+    config.ca_bundle = job.ca_bundle;
+    let client = Client::new(config).unwrap();
+    let mut report = Report::default();
+    for work in job.work {
+        match work {
+            Work::Download(spec) => {
+                let found = ended(client.download_to_memory(spec, 1 << 30), &job.cancel).await;
+                let bytes = found
+                    .as_ref()
+                    .map_or(Bytes::new(), |(_, bytes)| bytes.clone());
+                let result = found.map(|(found, _)| Done::Downloaded(found));
+                report.push_with(bytes.to_vec(), result);
+            }
+            Work::InOrder { spec, pace } => {
+                let (bytes, result) = in_order(&client, spec, pace).await;
+                report.push_with(bytes, result.map(Done::Downloaded));
+            }
+            Work::Upload { spec, bytes } => {
+                let made = ended(client.upload_bytes(spec, bytes), &job.cancel).await;
+                report.push(made, Done::Uploaded);
+            }
+            Work::Head(head) => {
+                let found = ended(client.call(head), &job.cancel).await;
+                report.push(found, |found| Done::Found(Box::new(found)));
+            }
+            Work::Delete(delete) => {
+                let deleted = ended(client.call(delete), &job.cancel).await;
+                report.push(deleted, Done::Deleted);
+            }
+            Work::Wait(gate) => gate.wait(),
+        }
+    }
+    report.notices = client.notices();
+    report
+}
+
+/// The result of a transfer, which is cancelled when the kit says so.
+async fn ended<T>(mut running: Running<T>, cancel: &Cancel) -> Result<T, TransferError> {
+    let (fire, fired) = oneshot::channel();
+    cancel.on_fire(move || fire.send(()).unwrap_or_default());
+    let result = tokio::select! {
+        result = &mut running => result,
+        Ok(()) = fired => {
+            running.cancel();
+            running.await
+        }
+    };
+    result.map_err(transfer_error)
+}
+
+async fn in_order(
+    client: &Client,
+    spec: Download,
+    mut pace: Pace,
+) -> (Vec<u8>, Result<Downloaded, TransferError>) {
+    let mut stream = client.download_stream(spec);
+    let mut bytes = Vec::new();
+    loop {
+        tokio::time::sleep(pace.before(bytes.len() as u64)).await;
+        match stream.next().await {
+            Some(Ok(piece)) => bytes.extend_from_slice(&piece),
+            Some(Err(error)) => return (bytes, Err(transfer_error(error))),
+            None => return (bytes, Ok(stream.summary().unwrap().clone())),
+        }
+    }
+}
+
+fn transfer_error(error: Error) -> TransferError {
+    match error {
+        Error::Transfer(error) => error,
+        other => panic!("expected a transfer's error, got {other}"),
+    }
+}
+
+#[test]
+fn tokio_keeps_the_rules() {
+    check(&Tokio);
+}

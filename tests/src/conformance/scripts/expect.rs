@@ -1,0 +1,4 @@
+use super::Script;
+pub(super) fn scripts() -> Vec<Script> {
+    Vec::new()
+}

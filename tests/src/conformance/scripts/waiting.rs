@@ -1,0 +1,5 @@
+use super::Script;
+use crate::conformance::Features;
+pub(super) fn scripts(_: Features) -> Vec<Script> {
+    Vec::new()
+}
