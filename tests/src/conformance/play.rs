@@ -16,7 +16,7 @@ use sans3_core::sign::Credentials;
 
 use super::certificates::Certificates;
 use super::job::{Cancel, Job, Report, Work};
-use super::scripts::{self, Script, Shows};
+use super::scripts::{self, Script, Shows, Silence};
 use super::stage::{Head, Record, Stage};
 use super::{Adapter, Rule, log};
 
@@ -104,8 +104,11 @@ fn play(
         Arc::clone(certificates),
     );
     let mut stage = stage.map_err(|error| format!("the server could not be started: {error}"))?;
-    let silent = script.silent.then(Silent::new);
-    let port = silent.as_ref().map_or(stage.port(), |silent| silent.port);
+    let silent = script.silent.map(|silence| Silent::new(silence, stage.port()));
+    let port = match script.silent {
+        Some(Silence::Server) => silent.as_ref().map_or(0, |silent| silent.port),
+        _ => stage.port(),
+    };
     let (work, most_ahead) = watched(script.work.clone(), &stage);
     let job = Job {
         session: session(script, port),
@@ -116,7 +119,7 @@ fn play(
         work,
         cancel: cancel.clone(),
     };
-    if script.silent {
+    if script.cancelled {
         let cancel = cancel.clone();
         thread::spawn(move || {
             thread::sleep(Duration::from_millis(150));
@@ -310,7 +313,13 @@ fn words(panic: &(dyn Any + Send)) -> &str {
 }
 
 fn with_port(template: &str, port: u16) -> String {
-    template.replace("{port}", &port.to_string())
+    let text = template.replace("{port}", &port.to_string());
+    if !text.contains("{dead}") {
+        return text;
+    }
+    // A port that was free a moment ago.
+    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|free| free.local_addr());
+    text.replace("{dead}", &free.expect("a free port").port().to_string())
 }
 
 /// A port where connections are never accepted: the queue of its listener is full, and the system
@@ -322,22 +331,23 @@ struct Silent {
 }
 
 impl Silent {
-    fn new() -> Self {
+    fn new(silence: Silence, beside: u16) -> Self {
+        let address = match silence {
+            Silence::Server => SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            Silence::OtherAddress => SocketAddr::from((scripts::OTHER_ADDRESS, beside)),
+        };
         let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
         let socket = socket.expect("a socket");
-        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        socket.bind(&any.into()).expect("a free port");
+        socket.bind(&address.into()).expect("a free port");
         socket.listen(1).expect("a listener");
         let listener = TcpListener::from(socket);
         let address = listener.local_addr().expect("an address");
         let wait = Duration::from_millis(50);
-        let fillers = (0..8)
-            .map_while(|_| TcpStream::connect_timeout(&address, wait).ok())
-            .collect();
+        let filler = |_| TcpStream::connect_timeout(&address, wait).ok();
         Self {
             port: address.port(),
+            _fillers: (0..8).map_while(filler).collect(),
             _listener: listener,
-            _fillers: fillers,
         }
     }
 }

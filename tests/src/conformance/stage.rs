@@ -28,6 +28,8 @@ pub(super) enum Act {
     Continue,
     /// Waits for the body's first byte, and notes how long that took.
     AwaitBody,
+    /// Notes whether anything comes within this time.
+    Hold(Duration),
     Send(Bytes),
     /// Sends in pieces, with a pause before each.
     Pieces(Bytes, usize, Duration),
@@ -193,6 +195,7 @@ fn accept(listener: &TcpListener, connections: Vec<Vec<Act>>, shared: &Arc<Share
                         socket: Some(socket),
                         index,
                         request: None,
+                        body: Vec::new(),
                         shared: &shared,
                     };
                     // A client that goes away early is seen in the log.
@@ -212,6 +215,8 @@ struct Player<'a> {
     index: usize,
     /// The last request in the record, and its head's lines.
     request: Option<(usize, Head)>,
+    /// What was read of its body.
+    body: Vec<u8>,
     shared: &'a Shared,
 }
 
@@ -252,10 +257,19 @@ impl Player<'_> {
             Act::Head => drop(self.head()?),
             Act::Body => {
                 let len = self.request.as_ref().map_or(0, |(_, head)| head.length());
-                let body = self.socket()?.exactly(len)?;
+                let mut body = std::mem::take(&mut self.body);
+                let rest = len.saturating_sub(body.len());
+                body.append(&mut self.socket()?.exactly(rest)?);
                 self.note(format!("its body: {}", sum(&body)));
             }
-            Act::Read(len) => drop(self.socket()?.exactly(len)?),
+            Act::Read(len) => {
+                let mut bytes = self.socket()?.exactly(len)?;
+                self.body.append(&mut bytes);
+            }
+            Act::Hold(time) => {
+                let came = self.socket()?.wait_for_byte(time)?;
+                self.note(if came { "bytes came too soon" } else { "nothing came meanwhile" });
+            }
             Act::Continue => {
                 let asked = self
                     .request
@@ -280,7 +294,7 @@ impl Player<'_> {
             Act::Quiet => {
                 let rest = self.socket()?.rest(ENDING);
                 self.note(match rest {
-                    Some(0) => "then the client ended the connection".into(),
+                    Some(0) => "then the client ended the connection".to_owned(),
                     Some(more) => format!("then {more} bytes more came, and the end"),
                     None => "then the client left the connection open".into(),
                 });
@@ -288,9 +302,9 @@ impl Player<'_> {
             Act::Fewer(than) => {
                 let rest = self.socket()?.rest(ENDING);
                 self.note(match rest {
-                    Some(rest) if rest < than => "the rest of the body was not sent".into(),
-                    Some(_) => "all of the body was sent".into(),
-                    None => "the client left the connection open".to_owned(),
+                    Some(rest) if rest < than => "the rest of the body was not sent",
+                    Some(_) => "all of the body was sent",
+                    None => "the client left the connection open",
                 });
             }
             _ => drop(self.socket()?.rest(PATIENCE)),
@@ -302,6 +316,7 @@ impl Player<'_> {
         let raw = self.socket()?.head()?;
         let head = Head(String::from_utf8_lossy(&raw).into_owned());
         let mut record = lock(&self.shared.record);
+        self.body.clear();
         self.request = Some((record.heard.len(), Head(head.0.clone())));
         record.heard.push(Heard {
             connection: self.index,
@@ -341,13 +356,13 @@ impl Player<'_> {
             .ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
-    fn note(&self, note: String) {
+    fn note(&self, note: impl Into<String>) {
         let index = self
             .request
             .as_ref()
             .map_or(usize::MAX, |(index, _)| *index);
         if let Some(heard) = lock(&self.shared.record).heard.get_mut(index) {
-            heard.notes.push(note);
+            heard.notes.push(note.into());
         }
     }
 }

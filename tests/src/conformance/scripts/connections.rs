@@ -1,34 +1,27 @@
-//! Which connections are used again, and answers that come too early.
+//! Which connections are used again.
 
 use std::num::NonZeroU16;
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use super::{
-    Act, MEBIBYTE, New, PART, Same, Script, Shows, answer, answers, content, delete, download,
-    downloaded, ended, get, line, put, ranged, request, send, upload,
+    Act, ENDED, HELLO, New, PART, Same, Script, Shows, answer, answers, content, download,
+    downloaded, get, line, ranged, send,
 };
 use crate::conformance::job::{Gate, Work};
-use crate::conformance::{Features, Rule, log};
+use crate::conformance::{Rule, log};
 
-const HELLO: &[u8] = b"hello";
-
-pub(super) fn scripts(features: Features) -> Vec<Script> {
-    let mut scripts = vec![
+pub(super) fn scripts() -> Vec<Script> {
+    vec![
         kept(),
         kept_old(),
         refused(),
         closed_meanwhile(),
+        closed_at_once(),
+        idle_for_long(),
         garbage(),
+        overloaded(),
         at_most_four(),
-    ];
-    scripts.extend([404, 412].map(|status| half_sent(status, features)));
-    scripts.push(overloaded());
-    for ending in [Act::Fewer(BIG), Act::Close, Act::Reset] {
-        scripts.push(early(ending, features));
-    }
-    scripts
+    ]
 }
 
 fn kept() -> Script {
@@ -94,7 +87,7 @@ fn refused() -> Script {
             .work(download(5))
             .connection([Act::Head, send(text), Act::Quiet]);
     }
-    let asked = heads.map(|_| get(New).note("then the client ended the connection"));
+    let asked = heads.map(|_| get(New).note(ENDED));
     script.log(3, asked.into_iter().chain(heads.map(|_| downloaded(HELLO))))
 }
 
@@ -186,36 +179,6 @@ fn at_most_four() -> Script {
     script.log(4, ranges.chain([line("HEAD"), line(end)]))
 }
 
-/// A refusal that says nothing of a broken connection, but the rest of the body is not sent.
-fn half_sent(status: u16, features: Features) -> Script {
-    let bytes = content(BIG);
-    let refusal = format!("HTTP/1.1 {status} No\r\ncontent-length: 0\r\n\r\n");
-    let name = format!("a {status} in the middle of a body leaves a connection that is of no use");
-    Script::new(Rule::Early, name)
-        .work(upload(&bytes))
-        .work(delete())
-        .connection([
-            Act::Head,
-            Act::Continue,
-            Act::Read(1000),
-            send(refusal),
-            PAUSE,
-            Act::Fewer(BIG),
-        ])
-        .connection([Act::Head, send("HTTP/1.1 204 No Content\r\n\r\n")])
-        .log(
-            2,
-            [
-                put(New, &bytes, features)
-                    .note("the rest of the body was not sent")
-                    .failed(&format!("{status}; given up")),
-                request("DELETE /bucket/key", New, &[]),
-                ended(&status.to_string()),
-                line("deleted"),
-            ],
-        )
-}
-
 /// After these a connection is not used again although its answer was complete.
 fn overloaded() -> Script {
     Script::new(
@@ -242,50 +205,32 @@ fn overloaded() -> Script {
     )
 }
 
-/// More than the buffers of both ends hold.
-const BIG: usize = 24 * MEBIBYTE;
-/// So long that a client which heeds the answer has stopped to send.
-const PAUSE: Act = Act::Sleep(Duration::from_millis(300));
 
-fn early(ending: Act, features: Features) -> Script {
-    let bytes: Bytes = content(BIG);
-    let body = "<Error><Code>AccessDenied</Code></Error>";
-    let length = body.len();
-    let refusal = format!("HTTP/1.1 403 Forbidden\r\ncontent-length: {length}\r\n\r\n{body}");
-    let (name, note) = match ending {
-        Act::Reset => (
-            "a 403 in the middle of a body is read although a reset follows",
-            None,
-        ),
-        Act::Close => (
-            "a 403 in the middle of a body is read although the server closes",
-            None,
-        ),
-        _ => (
-            "a 403 in the middle of a body is the answer",
-            Some("the rest of the body was not sent"),
-        ),
-    };
-    let asked = put(New, &bytes, features);
-    let asked = match note {
-        Some(note) => asked.note(note),
-        None => asked,
-    };
-    Script::new(Rule::Early, name)
-        .work(upload(&bytes))
-        .connection([
-            Act::Head,
-            Act::Continue,
-            Act::Read(1000),
-            send(refusal),
-            PAUSE,
-            ending,
+fn closed_at_once() -> Script {
+    let name = "a connection that the server closes as a request arrives is reported, and only the session tries again";
+    Script::new(Rule::Reuse, name)
+        .attempts(2)
+        .work(download(5))
+        .work(download(5))
+        .connection([&answers(HELLO)[..], &[Act::Head, Act::Close]].concat())
+        .connection(answers(HELLO))
+        .log(2, [
+            get(New),
+            get(Same).failed("Closed; sent again"),
+            get(New),
+            downloaded(HELLO),
+            downloaded(HELLO),
         ])
-        .log(
-            1,
-            [
-                asked.failed("403 AccessDenied; given up"),
-                ended("403 AccessDenied"),
-            ],
-        )
+}
+
+fn idle_for_long() -> Script {
+    let gate = Gate::default();
+    let wait = Act::Sleep(Duration::from_millis(4200));
+    Script::new(Rule::Reuse, "a connection that was idle for more than 4 s is not used again")
+        .work(download(5))
+        .work(Work::Wait(gate.clone()))
+        .work(download(5))
+        .connection([&answers(HELLO)[..], &[wait, Act::Open(gate), Act::Drain]].concat())
+        .connection(answers(HELLO))
+        .log(2, [get(New), get(New), downloaded(HELLO), downloaded(HELLO)])
 }

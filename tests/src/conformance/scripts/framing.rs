@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use super::{
-    Act, Lines, New, On, Same, Script, answer, download, downloaded, downloaded_in, ended, get,
+    Act, HELLO, Lines, New, On, Same, Script, answer, download, downloaded, downloaded_in, ended, get,
     send,
 };
 use crate::conformance::Rule;
 
-const HELLO: &[u8] = b"hello";
 /// An answer's head up to the fields that say where it ends.
 const OK: &str = "HTTP/1.1 200 OK\r\netag: \"e\"\r\n";
 /// The same for answers whose head does not say how long they are.

@@ -3,13 +3,22 @@
 use bytes::Bytes;
 
 use super::{
-    Act, Lines, New, On, Same, Script, answers, delete, download, downloaded, ended, found, get,
-    head, line, look, put, recheck, request, send, stored, upload,
+    Act, Lines, New, On, Same, Script, answers, content, delete, delete_key, download, downloaded, ended, found, get,
+    head, line, look, put, MEBIBYTE, recheck, request, send, stored, upload,
 };
 use crate::conformance::{Features, Rule};
 
-pub(super) fn scripts() -> Vec<Script> {
-    let mut scripts = vec![fields(), signed(), no_bodies(), empty_object(), gzip()];
+pub(super) fn scripts(features: Features) -> Vec<Script> {
+    let mut scripts = vec![
+        fields(),
+        signed(),
+        signed_upload(features),
+        empty_upload(features),
+        targets(),
+        no_bodies(),
+        empty_object(),
+        gzip(),
+    ];
     scripts.extend(redirects());
     scripts
 }
@@ -74,6 +83,41 @@ fn signed() -> Script {
             downloaded(b"hello"),
         ],
     )
+}
+
+fn signed_upload(features: Features) -> Script {
+    let bytes = content(MEBIBYTE);
+    let mut script = Script::new(Rule::Head, "what an adapter adds to a request is not signed")
+        .work(upload(&bytes))
+        .connection(
+            [&[Act::Head, Act::Continue, Act::Body, stored()][..], &found(bytes.len())].concat(),
+        );
+    script.signed = true;
+    script.log(1, [put(New, &bytes, features).body(&bytes)])
+}
+
+fn empty_upload(features: Features) -> Script {
+    let none = Bytes::new();
+    Script::new(Rule::Head, "an upload without bytes says so")
+        .work(upload(&none))
+        .connection([&[Act::Head, stored()][..], &found(0)].concat())
+        .log(1, [put(New, b"", features), recheck(Same), line("uploaded: 0 bytes, parts: 0")])
+}
+
+fn targets() -> Script {
+    let keys = ["a/../b", "//x", "/x", ".", "..", "a b?c#d", "%2f", "é+&=~"];
+    let encoded = ["a/../b", "//x", "/x", ".", "..", "a%20b%3Fc%23d", "%252f", "%C3%A9%2B%26%3D~"];
+    let mut script = Script::new(Rule::Target, "a target is sent byte for byte, dots and slashes included");
+    let mut acts = Vec::new();
+    for key in keys {
+        script = script.work(delete_key(key));
+        acts.extend([Act::Head, send("HTTP/1.1 204 No Content\r\n\r\n")]);
+    }
+    let mut on = [New].into_iter().chain([Same; 7]);
+    let asked = encoded.map(|key| {
+        request(&format!("DELETE /bucket/{key}"), on.next().unwrap_or(Same), &[])
+    });
+    script.connection(acts).log(1, asked.into_iter().chain(keys.map(|_| line("deleted"))))
 }
 
 fn no_bodies() -> Script {

@@ -1,9 +1,8 @@
 //! How large a head may be, and how many interim answers may come before it.
 
-use super::{Act, New, Script, answer, download, downloaded, ended, get, send};
+use super::{Act, HELLO, New, Script, answer, download, downloaded, ended, get, send};
 use crate::conformance::Rule;
 
-const HELLO: &[u8] = b"hello";
 const MAX_HEAD: usize = 64 << 10;
 const MAX_FIELDS: usize = 128;
 

@@ -1,13 +1,17 @@
 //! The scripts: what the server does, and the log that must come of it.
 
+mod cancel;
 mod connections;
+mod early;
 mod expect;
 mod framing;
 mod heads;
 mod limits;
+mod routes;
+mod tls;
 mod waiting;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
@@ -16,15 +20,22 @@ use sans3_core::checksum::{Algorithm, Hasher};
 use sans3_core::endpoint::{BucketName, ObjectKey};
 use sans3_core::operation::{DeleteObject, HeadObject};
 use sans3_core::session::SessionConfig;
-use sans3_core::transfer::{Download, Length, Order, Upload};
+use sans3_core::transfer::{Download, Length, Upload};
 
-use super::job::{Pace, Work};
+use super::job::Work;
 use super::stage::Act;
 use super::{Features, Rule, log};
 
 /// The size of parts and ranges.
 pub(super) const PART: u64 = 64 << 10;
 const MEBIBYTE: usize = 1 << 20;
+/// More than the buffers of both ends of a connection hold.
+const BIG: usize = 24 * MEBIBYTE;
+/// So long that a client which heeds an answer has stopped to send.
+const PAUSE: Act = Act::Sleep(Duration::from_millis(300));
+/// What [`Act::Quiet`] notes of a client that does as it should.
+const ENDED: &str = "then the client ended the connection";
+const HELLO: &[u8] = b"hello";
 
 /// What the server does, what the client is asked for, and what must come of it.
 pub(super) struct Script {
@@ -37,8 +48,10 @@ pub(super) struct Script {
     pub(super) proxy: Option<String>,
     pub(super) resolve: Vec<(String, Vec<IpAddr>)>,
     pub(super) signed: bool,
-    /// Nobody accepts connections, and the run is cancelled while one is tried.
-    pub(super) silent: bool,
+    /// Who never accepts a connection.
+    pub(super) silent: Option<Silence>,
+    /// Whether the run is cancelled a moment after its beginning.
+    pub(super) cancelled: bool,
     pub(super) work: Vec<Work>,
     pub(super) tune: Box<dyn Fn(&mut SessionConfig) + Send + Sync>,
     pub(super) shows: Shows,
@@ -50,6 +63,18 @@ pub(super) struct Script {
     pub(super) ahead: Option<u64>,
     pub(super) expected: Vec<String>,
 }
+
+/// Who never accepts a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Silence {
+    /// A port that stands in for the server's.
+    Server,
+    /// The server's port on [`OTHER_ADDRESS`].
+    OtherAddress,
+}
+
+/// An address of this machine at which no server listens.
+pub(super) const OTHER_ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
 /// What of a run is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,12 +105,16 @@ impl Needs {
 /// All scripts, for an adapter that can do this.
 pub(super) fn all(features: Features) -> Vec<Script> {
     let mut scripts = Vec::new();
-    scripts.extend(heads::scripts());
+    scripts.extend(heads::scripts(features));
     scripts.extend(framing::scripts());
     scripts.extend(limits::scripts());
-    scripts.extend(connections::scripts(features));
-    scripts.extend(expect::scripts());
+    scripts.extend(connections::scripts());
+    scripts.extend(early::scripts(features));
+    scripts.extend(expect::scripts(features));
     scripts.extend(waiting::scripts(features));
+    scripts.extend(cancel::scripts(features));
+    scripts.extend(tls::scripts(features));
+    scripts.extend(routes::scripts());
     scripts
 }
 
@@ -118,7 +147,8 @@ impl Script {
             proxy: None,
             resolve: Vec::new(),
             signed: false,
-            silent: false,
+            silent: None,
+            cancelled: false,
             work: Vec::new(),
             tune: Box::new(|_| {}),
             shows: Shows::All,
@@ -248,13 +278,17 @@ fn get(on: On) -> Lines {
 
 /// The only PUT of [`upload`].
 fn put(on: On, bytes: &[u8], features: Features) -> Lines {
+    put_to("/bucket/key", on, bytes, features)
+}
+
+fn put_to(target: &str, on: On, bytes: &[u8], features: Features) -> Lines {
     let length = format!("content-length: {}", bytes.len());
     let mut fields = vec![length, crc64(bytes)];
     if features.expect_continue && bytes.len() >= MEBIBYTE {
         fields.push("expect: 100-continue".into());
     }
     let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
-    request("PUT /bucket/key", on, &fields)
+    request(&format!("PUT {target}"), on, &fields)
 }
 
 /// The HEAD of [`look`].
@@ -304,6 +338,12 @@ fn download(size: usize) -> Work {
     Work::Download(small(size))
 }
 
+/// The same for more bytes than a range has.
+fn download_in_one(size: usize) -> Work {
+    let part_size = NonZeroU64::new(size as u64);
+    Work::Download(Download { part_size, ..small(size) })
+}
+
 fn small(size: usize) -> Download {
     Download {
         size_hint: Some(size as u64),
@@ -317,15 +357,6 @@ fn ranged() -> Download {
         part_size: NonZeroU64::new(PART),
         ..Download::new(bucket, key)
     }
-}
-
-/// As [`download`], for a consumer who takes the bytes in order.
-fn in_order(size: usize, pace: Pace) -> Work {
-    let spec = Download {
-        order: Order::InOrder,
-        ..small(size)
-    };
-    Work::InOrder { spec, pace }
 }
 
 /// Takes one PUT.
@@ -352,7 +383,12 @@ fn look() -> Work {
 }
 
 fn delete() -> Work {
-    let (bucket, key) = names();
+    delete_key("key")
+}
+
+fn delete_key(key: &str) -> Work {
+    let (bucket, _) = names();
+    let key = ObjectKey::new(key).expect("a good key");
     Work::Delete(DeleteObject::new(bucket, key))
 }
 
