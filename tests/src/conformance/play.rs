@@ -104,7 +104,9 @@ fn play(
         Arc::clone(certificates),
     );
     let mut stage = stage.map_err(|error| format!("the server could not be started: {error}"))?;
-    let silent = script.silent.map(|silence| Silent::new(silence, stage.port()));
+    let silent = script
+        .silent
+        .map(|silence| Silent::new(silence, stage.port()));
     let port = match script.silent {
         Some(Silence::Server) => silent.as_ref().map_or(0, |silent| silent.port),
         _ => stage.port(),

@@ -268,7 +268,11 @@ impl Player<'_> {
             }
             Act::Hold(time) => {
                 let came = self.socket()?.wait_for_byte(time)?;
-                self.note(if came { "bytes came too soon" } else { "nothing came meanwhile" });
+                self.note(if came {
+                    "bytes came too soon"
+                } else {
+                    "nothing came meanwhile"
+                });
             }
             Act::Continue => {
                 let asked = self

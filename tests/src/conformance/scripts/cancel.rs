@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    Act, BIG, ENDED, MEBIBYTE, New, PAUSE, Same, Script, Silence, answer, content, download, download_in_one, ended,
-    get, put, put_to, request, send, upload, upload_in,
+    Act, BIG, ENDED, MEBIBYTE, New, PAUSE, Same, Script, Silence, answer, big, content, download,
+    download_in_one, ended, get, put, put_to, request, send, upload, upload_in,
 };
 use crate::conformance::{Features, Rule};
 
@@ -65,34 +65,67 @@ fn in_the_body() -> Script {
 }
 
 fn before_continue() -> Script {
-    let bytes = content(BIG);
+    let bytes = big();
     cancelled("cancelled while it waits for 100 Continue")
         .work(upload(&bytes))
         .connection([Act::Head, Act::Cancel, Act::Quiet])
-        .log(1, [put(New, &bytes, Features::all()).note(ENDED).failed("Aborted; given up"), ended("cancelled")])
+        .log(
+            1,
+            [
+                put(New, &bytes, Features::all())
+                    .note(ENDED)
+                    .failed("Aborted; given up"),
+                ended("cancelled"),
+            ],
+        )
 }
 
 fn while_sending(features: Features) -> Script {
-    let bytes = content(BIG);
+    let bytes = big();
     cancelled("cancelled while it sends")
         .work(upload(&bytes))
-        .connection([Act::Head, Act::Continue, Act::Read(1000), Act::Cancel, PAUSE, Act::Fewer(BIG)])
-        .log(1, [put(New, &bytes, features).note("the rest of the body was not sent").failed("Aborted; given up"), ended("cancelled")])
+        .connection([
+            Act::Head,
+            Act::Continue,
+            Act::Read(1000),
+            Act::Cancel,
+            PAUSE,
+            Act::Fewer(BIG),
+        ])
+        .log(
+            1,
+            [
+                put(New, &bytes, features)
+                    .note("the rest of the body was not sent")
+                    .failed("Aborted; given up"),
+                ended("cancelled"),
+            ],
+        )
 }
 
 fn within_a_part(features: Features) -> Script {
     const UPLOAD: &str = "uploadId=u";
-    let bytes = content(BIG + 1);
-    let part = &bytes[..BIG];
+    let bytes = big();
+    let part = &bytes[..BIG - 1];
     let created = "<InitiateMultipartUploadResult><Bucket>bucket</Bucket><Key>key</Key>\
          <UploadId>u</UploadId></InitiateMultipartUploadResult>";
-    let created = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{created}", created.len());
+    let created = format!(
+        "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{created}",
+        created.len()
+    );
     let gone = "<Error><Code>NoSuchUpload</Code></Error>";
-    let gone = format!("HTTP/1.1 404 Not Found\r\ncontent-length: {}\r\n\r\n{gone}", gone.len());
-    let create = ["content-length: 0", "x-amz-checksum-algorithm: CRC64NVME", "x-amz-checksum-type: FULL_OBJECT"];
+    let gone = format!(
+        "HTTP/1.1 404 Not Found\r\ncontent-length: {}\r\n\r\n{gone}",
+        gone.len()
+    );
+    let create = [
+        "content-length: 0",
+        "x-amz-checksum-algorithm: CRC64NVME",
+        "x-amz-checksum-type: FULL_OBJECT",
+    ];
     let target = format!("/bucket/key?partNumber=1&{UPLOAD}");
     cancelled("an upload that is cancelled in a part is aborted on the server")
-        .work(upload_in(&bytes, BIG as u64))
+        .work(upload_in(&bytes, BIG as u64 - 1))
         .connection([
             Act::Head,
             send(created),
@@ -103,14 +136,22 @@ fn within_a_part(features: Features) -> Script {
             PAUSE,
             Act::Fewer(BIG),
         ])
-        .connection([Act::Head, send("HTTP/1.1 204 No Content\r\n\r\n"), Act::Head, send(gone)])
-        .log(2, [
-            request("POST /bucket/key?uploads=", New, &create),
-            put_to(&target, Same, part, features).note("the rest of the body was not sent"),
-            request(&format!("DELETE /bucket/key?{UPLOAD}"), New, &[]),
-            request(&format!("GET /bucket/key?{UPLOAD}"), Same, &[]),
-            ended("cancelled"),
+        .connection([
+            Act::Head,
+            send("HTTP/1.1 204 No Content\r\n\r\n"),
+            Act::Head,
+            send(gone),
         ])
+        .log(
+            2,
+            [
+                request("POST /bucket/key?uploads=", New, &create),
+                put_to(&target, Same, part, features).note("the rest of the body was not sent"),
+                request(&format!("DELETE /bucket/key?{UPLOAD}"), New, &[]),
+                request(&format!("GET /bucket/key?{UPLOAD}"), Same, &[]),
+                ended("cancelled"),
+            ],
+        )
 }
 
 fn while_backing_off() -> Script {
@@ -119,5 +160,11 @@ fn while_backing_off() -> Script {
         .attempts(2)
         .work(download(5))
         .connection([Act::Head, send(busy), Act::Quiet, Act::Cancel])
-        .log(1, [get(New).note(ENDED).failed("503; sent again"), ended("cancelled")])
+        .log(
+            1,
+            [
+                get(New).note(ENDED).failed("503; sent again"),
+                ended("cancelled"),
+            ],
+        )
 }

@@ -205,7 +205,6 @@ fn overloaded() -> Script {
     )
 }
 
-
 fn closed_at_once() -> Script {
     let name = "a connection that the server closes as a request arrives is reported, and only the session tries again";
     Script::new(Rule::Reuse, name)
@@ -214,23 +213,32 @@ fn closed_at_once() -> Script {
         .work(download(5))
         .connection([&answers(HELLO)[..], &[Act::Head, Act::Close]].concat())
         .connection(answers(HELLO))
-        .log(2, [
-            get(New),
-            get(Same).failed("Closed; sent again"),
-            get(New),
-            downloaded(HELLO),
-            downloaded(HELLO),
-        ])
+        .log(
+            2,
+            [
+                get(New),
+                get(Same).failed("Closed; sent again"),
+                get(New),
+                downloaded(HELLO),
+                downloaded(HELLO),
+            ],
+        )
 }
 
 fn idle_for_long() -> Script {
     let gate = Gate::default();
     let wait = Act::Sleep(Duration::from_millis(4200));
-    Script::new(Rule::Reuse, "a connection that was idle for more than 4 s is not used again")
-        .work(download(5))
-        .work(Work::Wait(gate.clone()))
-        .work(download(5))
-        .connection([&answers(HELLO)[..], &[wait, Act::Open(gate), Act::Drain]].concat())
-        .connection(answers(HELLO))
-        .log(2, [get(New), get(New), downloaded(HELLO), downloaded(HELLO)])
+    Script::new(
+        Rule::Reuse,
+        "a connection that was idle for more than 4 s is not used again",
+    )
+    .work(download(5))
+    .work(Work::Wait(gate.clone()))
+    .work(download(5))
+    .connection([&answers(HELLO)[..], &[wait, Act::Open(gate), Act::Drain]].concat())
+    .connection(answers(HELLO))
+    .log(
+        2,
+        [get(New), get(New), downloaded(HELLO), downloaded(HELLO)],
+    )
 }

@@ -1,8 +1,6 @@
 //! Answers that come before the request is sent in full.
 
-use super::{
-    Act, BIG, New, PAUSE, Script, content, delete, ended, line, put, request, send, upload,
-};
+use super::{Act, BIG, New, PAUSE, Script, big, delete, ended, line, put, request, send, upload};
 use crate::conformance::{Features, Rule};
 
 pub(super) fn scripts(features: Features) -> Vec<Script> {
@@ -13,7 +11,7 @@ pub(super) fn scripts(features: Features) -> Vec<Script> {
 }
 
 fn early(ending: Act, features: Features) -> Script {
-    let bytes = content(BIG);
+    let bytes = big();
     let body = "<Error><Code>AccessDenied</Code></Error>";
     let length = body.len();
     let refusal = format!("HTTP/1.1 403 Forbidden\r\ncontent-length: {length}\r\n\r\n{body}");
@@ -57,7 +55,7 @@ fn early(ending: Act, features: Features) -> Script {
 
 /// A refusal that says nothing of a broken connection, but the rest of the body is not sent.
 fn half_sent(status: u16, features: Features) -> Script {
-    let bytes = content(BIG);
+    let bytes = big();
     let refusal = format!("HTTP/1.1 {status} No\r\ncontent-length: 0\r\n\r\n");
     let name = format!("a {status} in the middle of a body leaves a connection that is of no use");
     Script::new(Rule::Early, name)

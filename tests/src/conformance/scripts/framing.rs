@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    Act, HELLO, Lines, New, On, Same, Script, answer, download, downloaded, downloaded_in, ended, get,
-    send,
+    Act, HELLO, Lines, New, On, Same, Script, answer, download, downloaded, downloaded_in, ended,
+    get, send,
 };
 use crate::conformance::Rule;
 

@@ -3,10 +3,15 @@
 use bytes::Bytes;
 
 use super::{
-    Act, Lines, New, On, Same, Script, answers, content, delete, delete_key, download, downloaded, ended, found, get,
-    head, line, look, put, MEBIBYTE, recheck, request, send, stored, upload,
+    Act, Lines, MEBIBYTE, New, On, Same, Script, answers, content, delete, delete_key, download,
+    downloaded, ended, found, get, head, line, look, put, recheck, request, send, stored, upload,
 };
 use crate::conformance::{Features, Rule};
+
+/// What is signed of a request without a body.
+const SIGNED: &str = "host;x-amz-checksum-mode;x-amz-content-sha256;x-amz-date";
+/// The SHA-256 of nothing.
+const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 pub(super) fn scripts(features: Features) -> Vec<Script> {
     let mut scripts = vec![
@@ -67,33 +72,37 @@ fn signed() -> Script {
     .work(download(5))
     .connection(answers(b"hello"));
     script.signed = true;
-    let signed = "host;x-amz-checksum-mode;x-amz-content-sha256;x-amz-date";
-    // The SHA-256 of nothing.
-    let hash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-    let fields = [
-        &format!("authorization: {{signature of {signed}}}"),
-        "x-amz-checksum-mode: ENABLED",
-        &format!("x-amz-content-sha256: {hash}"),
-        "x-amz-date: {now}",
-    ];
-    script.log(
-        1,
-        [
-            request("GET /bucket/key", New, &fields),
-            downloaded(b"hello"),
-        ],
-    )
+    script.log(1, [get(New).signed(SIGNED, EMPTY), downloaded(b"hello")])
 }
 
 fn signed_upload(features: Features) -> Script {
     let bytes = content(MEBIBYTE);
-    let mut script = Script::new(Rule::Head, "what an adapter adds to a request is not signed")
-        .work(upload(&bytes))
-        .connection(
-            [&[Act::Head, Act::Continue, Act::Body, stored()][..], &found(bytes.len())].concat(),
-        );
+    let mut script = Script::new(
+        Rule::Head,
+        "what an adapter adds to a request is not signed",
+    )
+    .work(upload(&bytes))
+    .connection(
+        [
+            &[Act::Head, Act::Continue, Act::Body, stored()][..],
+            &found(bytes.len()),
+        ]
+        .concat(),
+    );
     script.signed = true;
-    script.log(1, [put(New, &bytes, features).body(&bytes)])
+    let asked = put(New, &bytes, features).signed(
+        "content-length;host;x-amz-checksum-crc64nvme;x-amz-content-sha256;x-amz-date",
+        "UNSIGNED-PAYLOAD",
+    );
+    let rechecked = recheck(Same).signed(SIGNED, EMPTY);
+    script.log(
+        1,
+        [
+            asked.body(&bytes),
+            rechecked,
+            line("uploaded: 1048576 bytes, parts: 0"),
+        ],
+    )
 }
 
 fn empty_upload(features: Features) -> Script {
@@ -101,13 +110,32 @@ fn empty_upload(features: Features) -> Script {
     Script::new(Rule::Head, "an upload without bytes says so")
         .work(upload(&none))
         .connection([&[Act::Head, stored()][..], &found(0)].concat())
-        .log(1, [put(New, b"", features), recheck(Same), line("uploaded: 0 bytes, parts: 0")])
+        .log(
+            1,
+            [
+                put(New, b"", features),
+                recheck(Same),
+                line("uploaded: 0 bytes, parts: 0"),
+            ],
+        )
 }
 
 fn targets() -> Script {
     let keys = ["a/../b", "//x", "/x", ".", "..", "a b?c#d", "%2f", "é+&=~"];
-    let encoded = ["a/../b", "//x", "/x", ".", "..", "a%20b%3Fc%23d", "%252f", "%C3%A9%2B%26%3D~"];
-    let mut script = Script::new(Rule::Target, "a target is sent byte for byte, dots and slashes included");
+    let encoded = [
+        "a/../b",
+        "//x",
+        "/x",
+        ".",
+        "..",
+        "a%20b%3Fc%23d",
+        "%252f",
+        "%C3%A9%2B%26%3D~",
+    ];
+    let mut script = Script::new(
+        Rule::Target,
+        "a target is sent byte for byte, dots and slashes included",
+    );
     let mut acts = Vec::new();
     for key in keys {
         script = script.work(delete_key(key));
@@ -115,9 +143,15 @@ fn targets() -> Script {
     }
     let mut on = [New].into_iter().chain([Same; 7]);
     let asked = encoded.map(|key| {
-        request(&format!("DELETE /bucket/{key}"), on.next().unwrap_or(Same), &[])
+        request(
+            &format!("DELETE /bucket/{key}"),
+            on.next().unwrap_or(Same),
+            &[],
+        )
     });
-    script.connection(acts).log(1, asked.into_iter().chain(keys.map(|_| line("deleted"))))
+    script
+        .connection(acts)
+        .log(1, asked.into_iter().chain(keys.map(|_| line("deleted"))))
 }
 
 fn no_bodies() -> Script {

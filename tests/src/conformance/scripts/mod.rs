@@ -13,6 +13,7 @@ mod waiting;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -30,7 +31,7 @@ use super::{Features, Rule, log};
 pub(super) const PART: u64 = 64 << 10;
 const MEBIBYTE: usize = 1 << 20;
 /// More than the buffers of both ends of a connection hold.
-const BIG: usize = 24 * MEBIBYTE;
+const BIG: usize = 16 * MEBIBYTE + 5;
 /// So long that a client which heeds an answer has stopped to send.
 const PAUSE: Act = Act::Sleep(Duration::from_millis(300));
 /// What [`Act::Quiet`] notes of a client that does as it should.
@@ -236,6 +237,18 @@ impl Lines {
         self.note(format!("failed: {how}"))
     }
 
+    /// The fields of a signature over `fields` besides.
+    fn signed(mut self, fields: &str, payload: &str) -> Self {
+        let more = [
+            format!("    authorization: {{signature of {fields}}}"),
+            format!("    x-amz-content-sha256: {payload}"),
+            "    x-amz-date: {now}".into(),
+        ];
+        self.0.extend(more);
+        self.0[1..].sort();
+        self
+    }
+
     fn body(self, body: &[u8]) -> Self {
         self.note(format!("its body: {}", log::sum(body)))
     }
@@ -341,7 +354,10 @@ fn download(size: usize) -> Work {
 /// The same for more bytes than a range has.
 fn download_in_one(size: usize) -> Work {
     let part_size = NonZeroU64::new(size as u64);
-    Work::Download(Download { part_size, ..small(size) })
+    Work::Download(Download {
+        part_size,
+        ..small(size)
+    })
 }
 
 fn small(size: usize) -> Download {
@@ -403,6 +419,12 @@ fn content(len: usize) -> Bytes {
         bytes.push(state.to_le_bytes()[1]);
     }
     bytes.into()
+}
+
+/// [`BIG`] bytes, which take a while to make.
+fn big() -> Bytes {
+    static BYTES: OnceLock<Bytes> = OnceLock::new();
+    BYTES.get_or_init(|| content(BIG)).clone()
 }
 
 fn send(bytes: impl Into<Vec<u8>>) -> Act {

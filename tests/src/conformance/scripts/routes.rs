@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use super::{
-    Act, HELLO, New, OTHER_ADDRESS, On, Same, Script, Silence, answers, download, downloaded,
-    ended, line, request, send, Lines,
+    Act, HELLO, Lines, New, OTHER_ADDRESS, On, Same, Script, Silence, answers, download,
+    downloaded, ended, line, request, send,
 };
 use crate::conformance::Rule;
 use crate::conformance::certificates::{Identity, ORIGIN};
@@ -18,8 +18,14 @@ const BASIC: &str = "proxy-authorization: Basic dXNlcjpwQHNz";
 
 pub(super) fn scripts() -> Vec<Script> {
     let mut scripts = vec![
-        found("the next address is tried at once where one refuses", &[OTHER, HERE]),
-        found("an address of the other family makes way as well", &[Ipv6Addr::LOCALHOST.into(), HERE]),
+        found(
+            "the next address is tried at once where one refuses",
+            &[OTHER, HERE],
+        ),
+        found(
+            "an address of the other family makes way as well",
+            &[Ipv6Addr::LOCALHOST.into(), HERE],
+        ),
         all_dead(),
         found_by_name(),
         absolute(),
@@ -51,7 +57,9 @@ fn named(name: &str, addresses: &[IpAddr]) -> Script {
 
 fn found(name: &str, addresses: &[IpAddr]) -> Script {
     let asked = get_from(&format!("{ORIGIN}:{{port}}"), "/bucket/key", New, None);
-    named(name, addresses).connection(answers(HELLO)).log(1, [asked, downloaded(HELLO)])
+    named(name, addresses)
+        .connection(answers(HELLO))
+        .log(1, [asked, downloaded(HELLO)])
 }
 
 /// The plain GET, to another host.
@@ -63,18 +71,30 @@ fn get_from(host: &str, target: &str, on: On, more: Option<&str>) -> Lines {
 }
 
 fn all_dead() -> Script {
-    named("where no address answers, the error names them all", &[OTHER, THIRD])
-        .says("127.0.0.2")
-        .says("127.0.0.3")
-        .log(0, [line("  failed: Connect; given up"), ended("Connect (after 1)")])
+    named(
+        "where no address answers, the error names them all",
+        &[OTHER, THIRD],
+    )
+    .says("127.0.0.2")
+    .says("127.0.0.3")
+    .log(
+        0,
+        [
+            line("  failed: Connect; given up"),
+            ended("Connect (after 1)"),
+        ],
+    )
 }
 
 fn found_by_name() -> Script {
     let asked = get_from(&format!("{ORIGIN}:{{port}}"), "/bucket/key", New, None);
-    named("a certificate is compared with the name, not with the address", &[HERE])
-        .tls()
-        .connection([&[Act::Tls(Identity::Good)][..], &answers(HELLO)].concat())
-        .log(1, [asked, downloaded(HELLO)])
+    named(
+        "a certificate is compared with the name, not with the address",
+        &[HERE],
+    )
+    .tls()
+    .connection([&[Act::Tls(Identity::Good)][..], &answers(HELLO)].concat())
+    .log(1, [asked, downloaded(HELLO)])
 }
 
 fn proxied(name: impl Into<String>, scheme: &str) -> Script {
@@ -91,23 +111,43 @@ fn proxied(name: impl Into<String>, scheme: &str) -> Script {
 fn absolute() -> Script {
     let target = format!("http://{ORIGIN}/bucket/key");
     let asked = |on| get_from(ORIGIN, &target, on, Some(BASIC));
-    proxied("http goes through a proxy in absolute form, and the connection is kept", "http")
-        .work(download(5))
-        .work(download(5))
-        .connection([answers(HELLO), answers(HELLO)].concat())
-        .log(1, [asked(New), asked(Same), downloaded(HELLO), downloaded(HELLO)])
+    proxied(
+        "http goes through a proxy in absolute form, and the connection is kept",
+        "http",
+    )
+    .work(download(5))
+    .work(download(5))
+    .connection([answers(HELLO), answers(HELLO)].concat())
+    .log(
+        1,
+        [
+            asked(New),
+            asked(Same),
+            downloaded(HELLO),
+            downloaded(HELLO),
+        ],
+    )
 }
 
 fn absolute_refused(status: u16) -> Script {
     let target = format!("http://{ORIGIN}/bucket/key");
     let again = if status == 502 { " (after 1)" } else { "" };
-    proxied(format!("a proxy's {status} to a plain request is an answer"), "http")
-        .work(download(5))
-        .connection([Act::Head, send(format!("HTTP/1.1 {status} No\r\ncontent-length: 0\r\n\r\n"))])
-        .log(1, [
+    proxied(
+        format!("a proxy's {status} to a plain request is an answer"),
+        "http",
+    )
+    .work(download(5))
+    .connection([
+        Act::Head,
+        send(format!("HTTP/1.1 {status} No\r\ncontent-length: 0\r\n\r\n")),
+    ])
+    .log(
+        1,
+        [
             get_from(ORIGIN, &target, New, Some(BASIC)).failed(&format!("{status}; given up")),
             ended(&format!("{status}{again}")),
-        ])
+        ],
+    )
 }
 
 /// The request for a tunnel: the proxy's credentials, and nothing of the origin's.
@@ -123,39 +163,84 @@ fn tunnel() -> Script {
     let asked = || get_from(ORIGIN, "/bucket/key", Same, None);
     // A length means nothing here (RFC 9110, section 9.3.6).
     let yes = send("HTTP/1.1 200 Connection Established\r\ncontent-length: 7\r\n\r\n");
-    proxied("https goes through a tunnel, where the proxy's credentials are not shown", "https")
-        .work(download(5))
-        .work(download(5))
-        .connection([&[Act::Head, yes, Act::Tls(Identity::Good)][..], &answers(HELLO), &answers(HELLO)].concat())
-        .log(1, [connect(), asked(), asked(), downloaded(HELLO), downloaded(HELLO)])
+    proxied(
+        "https goes through a tunnel, where the proxy's credentials are not shown",
+        "https",
+    )
+    .work(download(5))
+    .work(download(5))
+    .connection(
+        [
+            &[Act::Head, yes, Act::Tls(Identity::Good)][..],
+            &answers(HELLO),
+            &answers(HELLO),
+        ]
+        .concat(),
+    )
+    .log(
+        1,
+        [
+            connect(),
+            asked(),
+            asked(),
+            downloaded(HELLO),
+            downloaded(HELLO),
+        ],
+    )
 }
 
 fn tunnel_refused(status: &str, word: &'static str) -> Script {
-    proxied(format!("a proxy's {word} to CONNECT is Connect, and is named"), "https")
-        .work(download(5))
-        .connection([Act::Head, send(format!("HTTP/1.1 {status}\r\ncontent-length: 2\r\n\r\nno")), Act::Drain])
-        .says(word)
-        .log(1, [connect(), line("  failed: Connect; given up"), ended("Connect (after 1)")])
+    proxied(
+        format!("a proxy's {word} to CONNECT is Connect, and is named"),
+        "https",
+    )
+    .work(download(5))
+    .connection([
+        Act::Head,
+        send(format!("HTTP/1.1 {status}\r\ncontent-length: 2\r\n\r\nno")),
+        Act::Drain,
+    ])
+    .says(word)
+    .log(
+        1,
+        [
+            connect(),
+            line("  failed: Connect; given up"),
+            ended("Connect (after 1)"),
+        ],
+    )
 }
 
 fn tunnel_distrusted() -> Script {
     let yes = send("HTTP/1.1 200 OK\r\n\r\n");
-    proxied("a certificate at the end of a tunnel is checked like any other", "https")
-        .work(download(5))
-        .connection([Act::Head, yes, Act::Tls(Identity::Misnamed)])
-        .says("certificate")
-        .log(1, [connect(), line("  failed: Tls; given up"), ended("Tls")])
+    proxied(
+        "a certificate at the end of a tunnel is checked like any other",
+        "https",
+    )
+    .work(download(5))
+    .connection([Act::Head, yes, Act::Tls(Identity::Misnamed)])
+    .says("certificate")
+    .log(
+        1,
+        [connect(), line("  failed: Tls; given up"), ended("Tls")],
+    )
 }
 
 fn tunnel_silent() -> Script {
-    proxied("a proxy that never answers CONNECT is a ConnectTimeout", "https")
-        .tune(|config| config.timeouts.connect = Duration::from_millis(300))
-        .within(Duration::from_secs(4))
-        .work(download(5))
-        .connection([Act::Head, Act::Drain])
-        .log(1, [
+    proxied(
+        "a proxy that never answers CONNECT is a ConnectTimeout",
+        "https",
+    )
+    .tune(|config| config.timeouts.connect = Duration::from_millis(300))
+    .within(Duration::from_secs(4))
+    .work(download(5))
+    .connection([Act::Head, Act::Drain])
+    .log(
+        1,
+        [
             connect(),
             line("  failed: ConnectTimeout; given up"),
             ended("ConnectTimeout (after 1)"),
-        ])
+        ],
+    )
 }

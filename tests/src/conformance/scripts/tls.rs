@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    Act, BIG, HELLO, MEBIBYTE, New, PAUSE, Same, Script, answer, answers, content, download,
+    Act, HELLO, MEBIBYTE, New, PAUSE, Same, Script, answer, answers, big, content, download,
     downloaded, ended, found, get, line, put, recheck, send, stored, upload,
 };
 use crate::conformance::certificates::Identity;
@@ -19,15 +19,34 @@ pub(super) fn scripts(features: Features) -> Vec<Script> {
         early(features),
         distrusted("an expired certificate is Tls", Identity::Expired),
         distrusted("a certificate for another name is Tls", Identity::Misnamed),
-        distrusted("a certificate of an unknown authority is Tls", Identity::UnknownAuthority),
+        distrusted(
+            "a certificate of an unknown authority is Tls",
+            Identity::UnknownAuthority,
+        ),
         plain_port(),
         closed_in_handshake(),
         silent_handshake(),
         cut_after_the_body(),
-        cut("a body that TLS cuts short is Closed", answer(b"hello, world"), Act::Close),
-        cut("a body that TLS ends too early is Closed", answer(b"hello, world"), Act::CloseNotified),
-        cut("chunks that TLS cuts short are Closed", chunks(), Act::Close),
-        cut("a body that lasts until the end is Closed where TLS does not say that this is the end", until_close(), Act::Close),
+        cut(
+            "a body that TLS cuts short is Closed",
+            answer(b"hello, world"),
+            Act::Close,
+        ),
+        cut(
+            "a body that TLS ends too early is Closed",
+            answer(b"hello, world"),
+            Act::CloseNotified,
+        ),
+        cut(
+            "chunks that TLS cuts short are Closed",
+            chunks(),
+            Act::Close,
+        ),
+        cut(
+            "a body that lasts until the end is Closed where TLS does not say that this is the end",
+            until_close(),
+            Act::Close,
+        ),
         ended_well(),
     ]
 }
@@ -42,7 +61,10 @@ fn good() -> Script {
         .work(download(5))
         .work(download(5))
         .connection([&[SECURE][..], &answers(HELLO), &[Act::Head, drip]].concat())
-        .log(1, [get(New), get(Same), downloaded(HELLO), downloaded(HELLO)])
+        .log(
+            1,
+            [get(New), get(Same), downloaded(HELLO), downloaded(HELLO)],
+        )
 }
 
 fn large(features: Features) -> Script {
@@ -53,22 +75,39 @@ fn large(features: Features) -> Script {
         .work(upload(&bytes))
         .work(super::download_in_one(length))
         .connection([&acts[..], &found(length), &answers(&bytes)].concat())
-        .log(1, [
-            put(New, &bytes, features).body(&bytes),
-            recheck(Same),
-            get(Same),
-            line(format!("uploaded: {length} bytes, parts: 0")),
-            downloaded(&bytes),
-        ])
+        .log(
+            1,
+            [
+                put(New, &bytes, features).body(&bytes),
+                recheck(Same),
+                get(Same),
+                line(format!("uploaded: {length} bytes, parts: 0")),
+                downloaded(&bytes),
+            ],
+        )
 }
 
 fn early(features: Features) -> Script {
-    let bytes = content(BIG);
+    let bytes = big();
     let refusal = "HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n";
     script("a 403 in the middle of a body is read under TLS too, although a reset follows")
         .work(upload(&bytes))
-        .connection([SECURE, Act::Head, Act::Continue, Act::Read(1000), send(refusal), PAUSE, Act::Reset])
-        .log(1, [put(New, &bytes, features).failed("403; given up"), ended("403")])
+        .connection([
+            SECURE,
+            Act::Head,
+            Act::Continue,
+            Act::Read(1000),
+            send(refusal),
+            PAUSE,
+            Act::Reset,
+        ])
+        .log(
+            1,
+            [
+                put(New, &bytes, features).failed("403; given up"),
+                ended("403"),
+            ],
+        )
 }
 
 fn distrusted(name: &str, identity: Identity) -> Script {
@@ -84,7 +123,10 @@ fn plain_port() -> Script {
     script("a port where nobody speaks TLS is Tls")
         .attempts(2)
         .work(download(5))
-        .connection([send("HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n"), Act::Drain])
+        .connection([
+            send("HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n"),
+            Act::Drain,
+        ])
         .log(1, [line("  failed: Tls; given up"), ended("Tls")])
 }
 
@@ -92,7 +134,13 @@ fn closed_in_handshake() -> Script {
     script("an end within the handshake is Connect")
         .work(download(5))
         .connection([Act::Close])
-        .log(1, [line("  failed: Connect; given up"), ended("Connect (after 1)")])
+        .log(
+            1,
+            [
+                line("  failed: Connect; given up"),
+                ended("Connect (after 1)"),
+            ],
+        )
 }
 
 fn silent_handshake() -> Script {
@@ -101,7 +149,13 @@ fn silent_handshake() -> Script {
         .within(Duration::from_secs(4))
         .work(download(5))
         .connection([Act::Drain])
-        .log(1, [line("  failed: ConnectTimeout; given up"), ended("ConnectTimeout (after 1)")])
+        .log(
+            1,
+            [
+                line("  failed: ConnectTimeout; given up"),
+                ended("ConnectTimeout (after 1)"),
+            ],
+        )
 }
 
 fn cut_after_the_body() -> Script {
@@ -122,7 +176,13 @@ fn cut(name: &str, answer: Vec<u8>, ending: Act) -> Script {
     script(name)
         .work(download(12))
         .connection([SECURE, Act::Head, send(front), ending])
-        .log(1, [get(New).failed("Closed; given up"), ended("Closed (after 1)")])
+        .log(
+            1,
+            [
+                get(New).failed("Closed; given up"),
+                ended("Closed (after 1)"),
+            ],
+        )
 }
 
 fn chunks() -> Vec<u8> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use sans3_core::transfer::{Download, Order};
 
 use super::{
-    Act, BIG, ENDED, HELLO, MEBIBYTE, New, PAUSE, Same, Script, Shows, Silence, answer,
+    Act, BIG, ENDED, HELLO, MEBIBYTE, New, PAUSE, Same, Script, Shows, Silence, answer, big,
     content, download, downloaded_in, ended, found, get, line, put, ranged, recheck, send, small,
     stored, upload,
 };
@@ -39,15 +39,21 @@ pub(super) fn scripts(features: Features) -> Vec<Script> {
 
 /// A download that meets a deadline, and how it fails then.
 fn late(name: &str, acts: impl IntoIterator<Item = Act>, how: &str) -> Script {
-    let mut script = Script::new(Rule::Deadlines, name).work(download(5)).within(SOON);
+    let mut script = Script::new(Rule::Deadlines, name)
+        .work(download(5))
+        .within(SOON);
     script = script.connection(acts.into_iter().chain([Act::Quiet]));
     let failed = get(New).note(ENDED).failed(&format!("{how}; given up"));
     script.log(1, [failed, ended(&format!("{how} (after 1)"))])
 }
 
 fn no_head() -> Script {
-    late("a server that never answers is a HeadTimeout", [Act::Head], "HeadTimeout")
-        .tune(|config| config.timeouts.head = SHORT)
+    late(
+        "a server that never answers is a HeadTimeout",
+        [Act::Head],
+        "HeadTimeout",
+    )
+    .tune(|config| config.timeouts.head = SHORT)
 }
 
 fn half_a_head() -> Script {
@@ -65,7 +71,13 @@ fn dripping_head() -> Script {
         .within(SOON)
         .work(download(5))
         .connection([Act::Head, drip, Act::Drain]);
-    script.log(1, [get(New).failed("HeadTimeout; given up"), ended("HeadTimeout (after 1)")])
+    script.log(
+        1,
+        [
+            get(New).failed("HeadTimeout; given up"),
+            ended("HeadTimeout (after 1)"),
+        ],
+    )
 }
 
 fn no_body() -> Script {
@@ -81,64 +93,120 @@ fn dripping_body() -> Script {
     let (front, tail) = whole.split_at(whole.len() - 200);
     let tail = Act::Pieces(tail.to_vec().into(), 1, Duration::from_millis(20));
     let drip = [Act::Head, send(front), tail, Act::Drain];
-    Script::new(Rule::Deadlines, "a body that drips more slowly than the least rate is an IdleTimeout")
-        .tune(|config| config.timeouts.stall_window = SHORT)
-        .within(SOON)
-        .work(download(1000))
-        .connection(drip)
-        .log(1, [get(New).failed("IdleTimeout; given up"), ended("IdleTimeout (after 1)")])
+    Script::new(
+        Rule::Deadlines,
+        "a body that drips more slowly than the least rate is an IdleTimeout",
+    )
+    .tune(|config| config.timeouts.stall_window = SHORT)
+    .within(SOON)
+    .work(download(1000))
+    .connection(drip)
+    .log(
+        1,
+        [
+            get(New).failed("IdleTimeout; given up"),
+            ended("IdleTimeout (after 1)"),
+        ],
+    )
 }
 
 fn unread_body(features: Features) -> Script {
-    let bytes = content(BIG);
-    Script::new(Rule::Deadlines, "a server that stops to take a body is an IdleTimeout")
-        .tune(|config| config.timeouts.idle = SHORT)
-        .within(SOON)
-        .work(upload(&bytes))
-        .connection([Act::Head, Act::Continue, Act::Read(1000), Act::Sleep(2 * SHORT), PAUSE, Act::Fewer(BIG)])
-        .log(1, [
+    let bytes = big();
+    Script::new(
+        Rule::Deadlines,
+        "a server that stops to take a body is an IdleTimeout",
+    )
+    .tune(|config| config.timeouts.idle = SHORT)
+    .within(SOON)
+    .work(upload(&bytes))
+    .connection([
+        Act::Head,
+        Act::Continue,
+        Act::Read(1000),
+        Act::Sleep(2 * SHORT),
+        PAUSE,
+        Act::Fewer(BIG),
+    ])
+    .log(
+        1,
+        [
             put(New, &bytes, features)
                 .note("the rest of the body was not sent")
                 .failed("IdleTimeout; given up"),
             ended("IdleTimeout (after 1)"),
-        ])
+        ],
+    )
 }
 
 fn slow_reader(features: Features) -> Script {
-    let bytes = content(BIG);
+    let bytes = big();
     let nap = Act::Sleep(Duration::from_millis(700));
     let third = Act::Read(BIG / 3);
-    let acts = [Act::Head, Act::Continue, nap.clone(), third.clone(), nap, third, Act::Body, stored()];
-    Script::new(Rule::Deadlines, "the wait for the head begins when the body is sent, however long that took")
-        .tune(|config| config.timeouts.head = Duration::from_secs(1))
-        .work(upload(&bytes))
-        .connection([&acts[..], &found(BIG)].concat())
-        .log(1, [
+    let acts = [
+        Act::Head,
+        Act::Continue,
+        nap.clone(),
+        third.clone(),
+        nap,
+        third,
+        Act::Body,
+        stored(),
+    ];
+    Script::new(
+        Rule::Deadlines,
+        "the wait for the head begins when the body is sent, however long that took",
+    )
+    .tune(|config| config.timeouts.head = Duration::from_secs(1))
+    .work(upload(&bytes))
+    .connection([&acts[..], &found(BIG)].concat())
+    .log(
+        1,
+        [
             put(New, &bytes, features).body(&bytes),
             recheck(Same),
             line(format!("uploaded: {BIG} bytes, parts: 0")),
-        ])
+        ],
+    )
 }
 
 fn refused() -> Script {
-    let mut script = Script::new(Rule::Deadlines, "a port where nobody listens is Connect, at once");
+    let mut script = Script::new(
+        Rule::Deadlines,
+        "a port where nobody listens is Connect, at once",
+    );
     script.endpoint = "http://127.0.0.1:{dead}".into();
     script
         .attempts(2)
         .within(SOON)
         .work(download(5))
         .says("127.0.0.1")
-        .log(0, [line("  failed: Connect; sent again"), line("  failed: Connect; given up"), ended("Connect (after 2)")])
+        .log(
+            0,
+            [
+                line("  failed: Connect; sent again"),
+                line("  failed: Connect; given up"),
+                ended("Connect (after 2)"),
+            ],
+        )
 }
 
 fn silent() -> Script {
-    let mut script = Script::new(Rule::Deadlines, "a server that never accepts is a ConnectTimeout");
+    let mut script = Script::new(
+        Rule::Deadlines,
+        "a server that never accepts is a ConnectTimeout",
+    );
     script.silent = Some(Silence::Server);
     script
         .tune(|config| config.timeouts.connect = SHORT)
         .within(SOON)
         .work(download(5))
-        .log(0, [line("  failed: ConnectTimeout; given up"), ended("ConnectTimeout (after 1)")])
+        .log(
+            0,
+            [
+                line("  failed: ConnectTimeout; given up"),
+                ended("ConnectTimeout (after 1)"),
+            ],
+        )
 }
 
 /// Ranges of 256 KiB by two exchanges, in 2 MiB of memory, for somebody who pauses for longer than
@@ -181,14 +249,20 @@ fn slow_stream() -> Script {
         order: Order::InOrder,
         ..small(object.len())
     };
-    let script = Script::new(Rule::InOrder, "the time that a consumer takes within one answer does not count")
-        .tune(|config| {
-            config.memory = 2 << 20;
-            config.exchange_memory = 64 << 10;
-            config.timeouts.idle = SHORT;
-            config.timeouts.stall_window = SHORT;
-        })
-        .work(Work::InOrder { spec, pace: Pace::new(2 * SHORT, 1 << 20) })
-        .connection([Act::Serve(object.clone())]);
+    let script = Script::new(
+        Rule::InOrder,
+        "the time that a consumer takes within one answer does not count",
+    )
+    .tune(|config| {
+        config.memory = 2 << 20;
+        config.exchange_memory = 64 << 10;
+        config.timeouts.idle = SHORT;
+        config.timeouts.stall_window = SHORT;
+    })
+    .work(Work::InOrder {
+        spec,
+        pace: Pace::new(2 * SHORT, 1 << 20),
+    })
+    .connection([Act::Serve(object.clone())]);
     script.log(1, [get(New), downloaded_in(1, &object)])
 }
