@@ -68,13 +68,18 @@ fn numbered<'a>(heard: &'a [Heard], notices: &[Notice]) -> Vec<(u64, Option<&'a 
         .map(number)
         .collect();
     let mut serial = 0;
+    let mut tunnel = false;
     let mut numbered = Vec::new();
     for heard in heard {
-        while unheard.contains(&serial) {
+        let connect = heard.head.starts_with(b"CONNECT");
+        // Of two tunnels in a row, the first one failed.
+        while unheard.contains(&serial) && (tunnel || !connect) {
             numbered.push((serial, None));
             serial += 1;
+            tunnel = false;
         }
-        if heard.head.starts_with(b"CONNECT") {
+        tunnel = connect;
+        if connect {
             numbered.push((u64::MAX, Some(heard)));
         } else {
             numbered.push((serial, Some(heard)));
