@@ -3,8 +3,9 @@
 use bytes::Bytes;
 use sans3_core::error::TransferError;
 use sans3_core::transfer::{Download, Downloaded};
-use sans3_testkit::conformance::{Adapter, Cancel, Done, Features, Job, Pace, Report, Work, check};
-use sans3_tokio::{Client, ClientConfig, Error, Running};
+use sans3_platform::Proxy;
+use sans3_testkit::conformance::{Adapter, Cancel, Done, Job, Pace, Report, Work, check};
+use sans3_tokio::{Client, ClientConfig, Error, ProxyRules, Running};
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 
@@ -22,21 +23,16 @@ impl Adapter for Tokio {
             .build();
         runtime.unwrap().block_on(carry_out(job))
     }
-
-    fn features(&self) -> Features {
-        let mut features = Features::all();
-        // Not there yet: proxies, addresses in place of the resolver's, `Expect: 100-continue`.
-        features.proxies = false;
-        features.resolve = false;
-        features.expect_continue = false;
-        features
-    }
 }
 
 async fn carry_out(job: Job) -> Report {
     let mut config = ClientConfig::new(job.session);
     config.seed = job.seed;
     config.ca_bundle = job.ca_bundle;
+    config.resolve = job.resolve.into_iter().collect();
+    if let Some(proxy) = job.proxy {
+        config.proxy = ProxyRules::all(Proxy::parse(&proxy).unwrap());
+    }
     let client = Client::new(config).unwrap();
     let mut report = Report::default();
     for work in job.work {
