@@ -150,7 +150,7 @@ pub struct Gate(Arc<(Mutex<bool>, Condvar)>);
 
 /// What the server did just before the gate opened has to arrive: at the system, and at a runtime
 /// that watches its sockets from another thread.
-const ARRIVAL: Duration = Duration::from_millis(60);
+const ARRIVAL: Duration = Duration::from_millis(100);
 /// How long a gate is waited for. Beyond, the script's log will tell.
 const PATIENCE: Duration = Duration::from_secs(20);
 

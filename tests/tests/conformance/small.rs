@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
-use sans3_core::attempt::{Attempt, BodySource, Outcome, Placement, Ready, Sent};
+use sans3_core::attempt::{Attempt, BodySource, Outcome, Placement, Ready, Receiving, Sent};
 use sans3_core::error::{CredentialsError, TransportErrorKind};
 use sans3_core::session::{Input, Machine as _, Session, Step};
 use sans3_core::time::{Instant, UnixTime};
@@ -118,6 +118,12 @@ struct Answer {
     keep: bool,
 }
 
+/// Why a body is not read to its end.
+enum End {
+    Early,
+    Stopped,
+}
+
 impl Run {
     fn transfer<T: Transfer>(
         &mut self,
@@ -191,45 +197,54 @@ impl Run {
         let mut receiving = sendable.on_head(&head, sent, wall())?;
         let empty = request.method == http::Method::HEAD || head.status == 204;
         let length = field(&head.headers, "content-length").filter(|_| !empty);
-        let mut left = length.map_or(0, |length| length.parse::<usize>().unwrap());
-        let mut piece = rest;
-        let mut clean = true;
-        while left > 0 {
-            let here = piece.len().min(left);
-            match receiving.admit(&piece[..here], Duration::ZERO) {
-                Ok(Placement::Object { at, span }) => {
-                    let at = usize::try_from(at).unwrap();
-                    self.sink.resize(self.sink.len().max(at + span.len()), 0);
-                    let len = span.len();
-                    self.sink[at..at + len].copy_from_slice(&piece[span]);
-                }
-                Ok(Placement::Internal) => {}
-                Err(_) => return Ok(receiving.finish()),
+        let length = length.map_or(0, |length| length.parse().unwrap());
+        let clean = match self.receive(&mut receiving, &mut stream, rest, length) {
+            Ok(clean) => clean,
+            Err(End::Early) => {
+                return Ok(receiving.on_transport_error(TransportErrorKind::Closed, "early"));
             }
-            left -= here;
-            piece.drain(..here);
-            if left > 0 && piece.is_empty() {
-                piece.resize(1 << 16, 0);
-                let read = stream.read(&mut piece);
-                let read = match (read, self.crime) {
-                    (Ok(0) | Err(_), Crime::TakesShortBodies) => break,
-                    (Ok(read), _) => read,
-                    (Err(_), _) => 0,
-                };
-                if read == 0 {
-                    let kind = TransportErrorKind::Closed;
-                    return Ok(receiving.on_transport_error(kind, "early"));
-                }
-                piece.truncate(read);
-            }
-            clean = piece.is_empty();
-        }
+            Err(End::Stopped) => false,
+        };
         let outcome = receiving.finish();
         let reusable = outcome.may_reuse_connection() && keep && clean && sent == Sent::All;
         if reusable && self.crime != Crime::NeverReuses {
             self.idle = Some((stream, std::time::Instant::now()));
         }
         Ok(outcome)
+    }
+
+    /// Takes a body of so many bytes, of which `piece` is here; says whether nothing came behind.
+    fn receive(
+        &mut self,
+        receiving: &mut Receiving,
+        stream: &mut Stream,
+        mut piece: Vec<u8>,
+        mut left: usize,
+    ) -> Result<bool, End> {
+        loop {
+            let here = piece.len().min(left);
+            match receiving.admit(&piece[..here], Duration::ZERO) {
+                Ok(Placement::Object { at, span }) => {
+                    let at = usize::try_from(at).unwrap();
+                    self.sink.resize(self.sink.len().max(at + span.len()), 0);
+                    self.sink[at..at + span.len()].copy_from_slice(&piece[span]);
+                }
+                Ok(Placement::Internal) => {}
+                Err(_) => return Err(End::Stopped),
+            }
+            left -= here;
+            piece.drain(..here);
+            if left == 0 {
+                return Ok(piece.is_empty());
+            }
+            piece.resize(1 << 16, 0);
+            let read = stream.read(&mut piece).unwrap_or(0);
+            match read {
+                0 if self.crime == Crime::TakesShortBodies => return Ok(false),
+                0 => return Err(End::Early),
+                _ => piece.truncate(read),
+            }
+        }
     }
 
     /// The connection that was used last, if it is still good, or a new one.

@@ -92,8 +92,7 @@ fn refused() -> Script {
 }
 
 fn closed_meanwhile() -> Script {
-    let gates = [Gate::default(), Gate::default()];
-    let [first, second] = gates.clone();
+    let [first, second] = [Gate::default(), Gate::default()];
     Script::new(
         Rule::Reuse,
         "a connection that the server closed meanwhile is not used, nor is anything sent again",
@@ -158,8 +157,8 @@ fn garbage() -> Script {
 }
 
 fn at_most_four() -> Script {
-    const RANGES: u64 = 16;
-    let object = content((RANGES * PART) as usize);
+    const RANGES: usize = 16;
+    let object = content(RANGES * PART);
     let mut script = Script::new(
         Rule::Reuse,
         "four exchanges at once need no more than four connections",

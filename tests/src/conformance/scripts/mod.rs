@@ -28,7 +28,7 @@ use super::stage::Act;
 use super::{Features, Rule, log};
 
 /// The size of parts and ranges.
-pub(super) const PART: u64 = 64 << 10;
+const PART: usize = 64 << 10;
 const MEBIBYTE: usize = 1 << 20;
 /// More than the buffers of both ends of a connection hold.
 const BIG: usize = 16 * MEBIBYTE + 5;
@@ -122,7 +122,7 @@ pub(super) fn all(features: Features) -> Vec<Script> {
 /// The configuration of all scripts: one exchange at a time and one attempt. Deadlines are far
 /// longer than anything takes; scripts about deadlines shorten theirs.
 pub(super) fn tune(config: &mut SessionConfig) {
-    config.limits.min_part = PART;
+    config.limits.min_part = PART as u64;
     config.concurrency = NonZeroU16::MIN;
     config.timeouts.connect = Duration::from_secs(12);
     config.timeouts.head = Duration::from_secs(12);
@@ -370,7 +370,7 @@ fn small(size: usize) -> Download {
 fn ranged() -> Download {
     let (bucket, key) = names();
     Download {
-        part_size: NonZeroU64::new(PART),
+        part_size: NonZeroU64::new(PART as u64),
         ..Download::new(bucket, key)
     }
 }

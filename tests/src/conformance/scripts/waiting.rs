@@ -15,6 +15,9 @@ use crate::conformance::{Features, Rule};
 
 /// What a deadline is shortened to.
 const SHORT: Duration = Duration::from_millis(300);
+/// How long the pauses of a slow consumer are, and how long a server may be silent meanwhile.
+const LONG_PAUSE: Duration = Duration::from_millis(800);
+const IDLE: Duration = Duration::from_millis(500);
 /// A run that heeds a short deadline is over within this time.
 const SOON: Duration = Duration::from_secs(4);
 
@@ -216,7 +219,7 @@ fn slow_ranges() -> Script {
     const MEMORY: u64 = 2 << 20;
     const COUNT: u64 = 16;
     let object = content(4 * MEBIBYTE);
-    let pace = Pace::new(2 * SHORT, 1 << 20);
+    let pace = Pace::new(LONG_PAUSE, 1 << 20);
     let spec = Download {
         part_size: NonZeroU64::new(RANGE),
         order: Order::InOrder,
@@ -228,7 +231,7 @@ fn slow_ranges() -> Script {
             config.concurrency = NonZeroU16::MIN.saturating_add(1);
             config.memory = MEMORY;
             config.exchange_memory = 64 << 10;
-            config.timeouts.idle = SHORT;
+            config.timeouts.idle = IDLE;
         })
         .work(Work::InOrder { spec, pace });
     script.ahead = Some(MEMORY);
@@ -256,12 +259,12 @@ fn slow_stream() -> Script {
     .tune(|config| {
         config.memory = 2 << 20;
         config.exchange_memory = 64 << 10;
-        config.timeouts.idle = SHORT;
-        config.timeouts.stall_window = SHORT;
+        config.timeouts.idle = IDLE;
+        config.timeouts.stall_window = IDLE;
     })
     .work(Work::InOrder {
         spec,
-        pace: Pace::new(2 * SHORT, 1 << 20),
+        pace: Pace::new(LONG_PAUSE, 1 << 20),
     })
     .connection([Act::Serve(object.clone())]);
     script.log(1, [get(New), downloaded_in(1, &object)])
