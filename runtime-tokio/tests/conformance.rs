@@ -1,8 +1,7 @@
 //! The conformance kit, played to this adapter. A model for the test of any other.
 
-use bytes::Bytes;
 use sans3_core::error::TransferError;
-use sans3_core::transfer::{Download, Downloaded};
+use sans3_core::transfer::Download;
 use sans3_platform::Proxy;
 use sans3_testkit::conformance::{Adapter, Cancel, Done, Job, Pace, Report, Work, check};
 use sans3_tokio::{Client, ClientConfig, Error, ProxyRules, Running};
@@ -17,10 +16,8 @@ impl Adapter for Tokio {
     }
 
     fn run(&self, job: Job) -> Report {
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build();
+        let mut runtime = Builder::new_multi_thread();
+        let runtime = runtime.worker_threads(1).enable_all().build();
         runtime.unwrap().block_on(carry_out(job))
     }
 }
@@ -38,28 +35,20 @@ async fn carry_out(job: Job) -> Report {
     for work in job.work {
         match work {
             Work::Download(spec) => {
-                let found = ended(client.download_to_memory(spec, 1 << 30), &job.cancel).await;
-                let bytes = found
-                    .as_ref()
-                    .map_or(Bytes::new(), |(_, bytes)| bytes.clone());
-                let result = found.map(|(found, _)| Done::Downloaded(found));
-                report.push_with(bytes.to_vec(), result);
+                let found = ended(client.download_to_memory(spec, 1 << 30), &job.cancel);
+                report.push_downloaded(found.await);
             }
-            Work::InOrder { spec, pace } => {
-                let (bytes, result) = in_order(&client, spec, pace).await;
-                report.push_with(bytes, result.map(Done::Downloaded));
-            }
+            Work::InOrder { spec, pace } => in_order(&client, spec, pace, &mut report).await,
             Work::Upload { spec, bytes } => {
                 let made = ended(client.upload_bytes(spec, bytes), &job.cancel).await;
                 report.push(made, Done::Uploaded);
             }
             Work::Head(head) => {
-                let found = ended(client.call(head), &job.cancel).await;
-                report.push(found, |found| Done::Found(Box::new(found)));
+                let found = ended(client.call(head), &job.cancel).await.map(Box::new);
+                report.push(found, Done::Found);
             }
             Work::Delete(delete) => {
-                let deleted = ended(client.call(delete), &job.cancel).await;
-                report.push(deleted, Done::Deleted);
+                report.push(ended(client.call(delete), &job.cancel).await, Done::Deleted);
             }
             Work::Wait(gate) => gate.wait(),
         }
@@ -82,21 +71,18 @@ async fn ended<T>(mut running: Running<T>, cancel: &Cancel) -> Result<T, Transfe
     result.map_err(transfer_error)
 }
 
-async fn in_order(
-    client: &Client,
-    spec: Download,
-    mut pace: Pace,
-) -> (Vec<u8>, Result<Downloaded, TransferError>) {
+async fn in_order(client: &Client, spec: Download, mut pace: Pace, report: &mut Report) {
     let mut stream = client.download_stream(spec);
     let mut bytes = Vec::new();
-    loop {
+    let end = loop {
         tokio::time::sleep(pace.before(bytes.len() as u64)).await;
         match stream.next().await {
             Some(Ok(piece)) => bytes.extend_from_slice(&piece),
-            Some(Err(error)) => return (bytes, Err(transfer_error(error))),
-            None => return (bytes, Ok(stream.summary().unwrap().clone())),
+            Some(Err(error)) => break Err(transfer_error(error)),
+            None => break Ok(Done::Downloaded(stream.summary().unwrap().clone())),
         }
-    }
+    };
+    report.push_with(bytes, end);
 }
 
 fn transfer_error(error: Error) -> TransferError {

@@ -93,7 +93,20 @@ impl Report {
         self.push_with(Vec::new(), result.map(done));
     }
 
-    /// Adds the end of a download.
+    /// Adds the end of a download to memory.
+    pub fn push_downloaded(
+        &mut self,
+        found: Result<(Downloaded, impl AsRef<[u8]>), TransferError>,
+    ) {
+        match found {
+            Ok((found, bytes)) => {
+                self.push_with(bytes.as_ref().to_vec(), Ok(Done::Downloaded(found)));
+            }
+            Err(error) => self.push_with(Vec::new(), Err(error)),
+        }
+    }
+
+    /// Adds the end of a download, with the bytes that came.
     pub fn push_with(&mut self, bytes: Vec<u8>, result: Result<Done, TransferError>) {
         self.ends.push(End { result, bytes });
     }

@@ -124,9 +124,9 @@ pub(super) fn all(features: Features) -> Vec<Script> {
 pub(super) fn tune(config: &mut SessionConfig) {
     config.limits.min_part = PART as u64;
     config.concurrency = NonZeroU16::MIN;
-    config.timeouts.connect = Duration::from_secs(12);
-    config.timeouts.head = Duration::from_secs(12);
-    config.timeouts.idle = Duration::from_secs(12);
+    config.timeouts.connect = Duration::from_secs(6);
+    config.timeouts.head = Duration::from_secs(6);
+    config.timeouts.idle = Duration::from_secs(6);
     config.retry.max_backoff = Duration::from_millis(20);
     set_attempts(config, 1);
 }
