@@ -24,6 +24,7 @@ pub(super) fn scripts() -> Vec<Script> {
             &chunked("2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n"),
         ),
         drip(),
+        odd_heads(),
         good_chunks(),
         bad(
             "chunks whose sizes are none are BadHttp",
@@ -96,6 +97,24 @@ fn drip() -> Script {
         1,
         [get(New), get(Same), downloaded(HELLO), downloaded(HELLO)],
     )
+}
+
+/// Valid by RFC 9112, section 4, and RFC 9110, section 5.5.
+fn odd_heads() -> Script {
+    let heads: [&[u8]; 4] = [
+        b"HTTP/1.1 200 \r\netag: \"e\"\r\ncontent-length: 5\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nETAG:\"e\"\r\nContent-LENGTH:\t 5 \t\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nx-empty:\r\netag: \"e\"\r\ncontent-length: 5\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nx-latin: caf\xe9\r\netag: \"e\"\r\ncontent-length: 5\r\n\r\n",
+    ];
+    let name = "reasons and values may be empty, names in any case, values beyond ASCII";
+    let mut script = Script::new(Rule::Framing, name);
+    let mut acts = Vec::new();
+    for head in heads {
+        script = script.work(download(5));
+        acts.extend([Act::Head, send([head, HELLO].concat())]);
+    }
+    script.connection(acts).log(1, ok(&[New, Same, Same, Same]))
 }
 
 fn good_chunks() -> Script {

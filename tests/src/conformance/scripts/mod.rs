@@ -10,33 +10,23 @@ mod limits;
 mod routes;
 mod tls;
 mod waiting;
+mod words;
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
-use std::sync::OnceLock;
+use std::num::{NonZeroU16, NonZeroU32};
 use std::time::Duration;
 
-use bytes::Bytes;
-use sans3_core::checksum::{Algorithm, Hasher};
-use sans3_core::endpoint::{BucketName, ObjectKey};
-use sans3_core::operation::{DeleteObject, HeadObject};
 use sans3_core::session::SessionConfig;
-use sans3_core::transfer::{Download, Length, Upload};
 
 use super::job::Work;
 use super::stage::Act;
-use super::{Features, Rule, log};
-
-/// The size of parts and ranges.
-const PART: usize = 64 << 10;
-const MEBIBYTE: usize = 1 << 20;
-/// More than the buffers of both ends of a connection hold.
-const BIG: usize = 16 * MEBIBYTE + 5;
-/// So long that a client which heeds an answer has stopped to send.
-const PAUSE: Act = Act::Sleep(Duration::from_millis(300));
-/// What [`Act::Quiet`] notes of a client that does as it should.
-const ENDED: &str = "then the client ended the connection";
-const HELLO: &[u8] = b"hello";
+use super::{Features, Rule};
+use words::{
+    BIG, ENDED, HELLO, Lines, MEBIBYTE, New, On, PART, PAUSE, Same, answer, answers, big, content,
+    delete, delete_key, download, download_in_one, downloaded, downloaded_in, ended, found, get,
+    head, line, look, put, put_to, ranged, recheck, request, send, small, stored, upload,
+    upload_in,
+};
 
 /// What the server does, what the client is asked for, and what must come of it.
 pub(super) struct Script {
@@ -219,239 +209,4 @@ impl Script {
         }
         self
     }
-}
-
-/// Lines of a log.
-#[derive(Clone)]
-struct Lines(Vec<String>);
-
-impl Lines {
-    /// A line about the request above.
-    fn note(mut self, note: impl Into<String>) -> Self {
-        self.0.push(format!("  {}", note.into()));
-        self
-    }
-
-    /// How the attempt above failed.
-    fn failed(self, how: &str) -> Self {
-        self.note(format!("failed: {how}"))
-    }
-
-    /// The fields of a signature over `fields` besides.
-    fn signed(mut self, fields: &str, payload: &str) -> Self {
-        let more = [
-            format!("    authorization: {{signature of {fields}}}"),
-            format!("    x-amz-content-sha256: {payload}"),
-            "    x-amz-date: {now}".into(),
-        ];
-        self.0.extend(more);
-        self.0[1..].sort();
-        self
-    }
-
-    fn body(self, body: &[u8]) -> Self {
-        self.note(format!("its body: {}", log::sum(body)))
-    }
-}
-
-fn line(text: impl Into<String>) -> Lines {
-    Lines(vec![text.into()])
-}
-
-/// Whether a request opens its connection.
-#[derive(Clone, Copy)]
-enum On {
-    New,
-    Same,
-}
-use On::{New, Same};
-
-/// A request's lines: its first one, then its fields in their order.
-fn request(first: &str, on: On, fields: &[&str]) -> Lines {
-    let connection = match on {
-        New => "a new connection",
-        Same => "the same connection",
-    };
-    let always = ["host: 127.0.0.1:{port}", "user-agent: {the core's}"];
-    let mut all: Vec<String> = fields.iter().map(|field| format!("    {field}")).collect();
-    if !fields.iter().any(|field| field.starts_with("host:")) {
-        all.push(format!("    {}", always[0]));
-    }
-    all.push(format!("    {}", always[1]));
-    all.sort();
-    let mut lines = vec![format!("{first} HTTP/1.1 on {connection}")];
-    lines.append(&mut all);
-    Lines(lines)
-}
-
-/// The plain GET that [`download`] sends.
-fn get(on: On) -> Lines {
-    request("GET /bucket/key", on, &["x-amz-checksum-mode: ENABLED"])
-}
-
-/// The only PUT of [`upload`].
-fn put(on: On, bytes: &[u8], features: Features) -> Lines {
-    put_to("/bucket/key", on, bytes, features)
-}
-
-fn put_to(target: &str, on: On, bytes: &[u8], features: Features) -> Lines {
-    let length = format!("content-length: {}", bytes.len());
-    let mut fields = vec![length, crc64(bytes)];
-    if features.expect_continue && bytes.len() >= MEBIBYTE {
-        fields.push("expect: 100-continue".into());
-    }
-    let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
-    request(&format!("PUT {target}"), on, &fields)
-}
-
-/// The HEAD of [`look`].
-fn head(on: On) -> Lines {
-    request("HEAD /bucket/key", on, &[])
-}
-
-/// The HEAD that an upload sends to look at what it made.
-fn recheck(on: On) -> Lines {
-    request("HEAD /bucket/key", on, &["x-amz-checksum-mode: ENABLED"])
-}
-
-fn crc64(bytes: &[u8]) -> String {
-    let mut hasher = Hasher::new(Algorithm::Crc64Nvme);
-    hasher.update(bytes);
-    format!(
-        "x-amz-checksum-crc64nvme: {}",
-        hasher.finish().digest.base64()
-    )
-}
-
-fn downloaded(bytes: &[u8]) -> Lines {
-    downloaded_in(1, bytes)
-}
-
-fn downloaded_in(ranges: usize, bytes: &[u8]) -> Lines {
-    let sum = log::sum(bytes);
-    line(format!(
-        "downloaded: {sum} of {}, verified: length, ranges: {ranges}",
-        bytes.len()
-    ))
-}
-
-/// The end of a work that failed at its only attempt.
-fn ended(how: &str) -> Lines {
-    line(format!("failed: {how}"))
-}
-
-fn names() -> (BucketName, ObjectKey) {
-    let bucket = BucketName::new("bucket").expect("a good name");
-    let key = ObjectKey::new("key").expect("a good key");
-    (bucket, key)
-}
-
-/// Takes one plain GET.
-fn download(size: usize) -> Work {
-    Work::Download(small(size))
-}
-
-/// The same for more bytes than a range has.
-fn download_in_one(size: usize) -> Work {
-    let part_size = NonZeroU64::new(size as u64);
-    Work::Download(Download {
-        part_size,
-        ..small(size)
-    })
-}
-
-fn small(size: usize) -> Download {
-    Download {
-        size_hint: Some(size as u64),
-        ..ranged()
-    }
-}
-
-fn ranged() -> Download {
-    let (bucket, key) = names();
-    Download {
-        part_size: NonZeroU64::new(PART as u64),
-        ..Download::new(bucket, key)
-    }
-}
-
-/// Takes one PUT.
-fn upload(bytes: &Bytes) -> Work {
-    upload_in(bytes, 1 << 30)
-}
-
-fn upload_in(bytes: &Bytes, part_size: u64) -> Work {
-    let (bucket, key) = names();
-    let length = Length::Known(bytes.len() as u64);
-    let spec = Upload {
-        part_size: NonZeroU64::new(part_size),
-        ..Upload::new(bucket, key, length)
-    };
-    Work::Upload {
-        spec,
-        bytes: bytes.clone(),
-    }
-}
-
-fn look() -> Work {
-    let (bucket, key) = names();
-    Work::Head(HeadObject::new(bucket, key))
-}
-
-fn delete() -> Work {
-    delete_key("key")
-}
-
-fn delete_key(key: &str) -> Work {
-    let (bucket, _) = names();
-    let key = ObjectKey::new(key).expect("a good key");
-    Work::Delete(DeleteObject::new(bucket, key))
-}
-
-/// Bytes of which no two pages are alike.
-fn content(len: usize) -> Bytes {
-    let mut state = 0x9e37_79b9_u32;
-    let mut bytes = Vec::with_capacity(len);
-    for _ in 0..len {
-        state ^= state << 13;
-        state ^= state >> 17;
-        state ^= state << 5;
-        bytes.push(state.to_le_bytes()[1]);
-    }
-    bytes.into()
-}
-
-/// [`BIG`] bytes, which take a while to make.
-fn big() -> Bytes {
-    static BYTES: OnceLock<Bytes> = OnceLock::new();
-    BYTES.get_or_init(|| content(BIG)).clone()
-}
-
-fn send(bytes: impl Into<Vec<u8>>) -> Act {
-    Act::Send(Bytes::from(bytes.into()))
-}
-
-/// A good answer with these bytes.
-fn answer(body: &[u8]) -> Vec<u8> {
-    let head = format!(
-        "HTTP/1.1 200 OK\r\ncontent-length: {}\r\netag: \"e\"\r\n\r\n",
-        body.len()
-    );
-    [head.as_bytes(), body].concat()
-}
-
-/// A good answer with these bytes, after a head has come.
-fn answers(body: &[u8]) -> [Act; 2] {
-    [Act::Head, send(answer(body))]
-}
-
-/// A good answer to HEAD.
-fn found(len: usize) -> [Act; 2] {
-    let text = format!("HTTP/1.1 200 OK\r\ncontent-length: {len}\r\netag: \"e\"\r\n\r\n");
-    [Act::Head, send(text)]
-}
-
-/// A good answer to PUT.
-fn stored() -> Act {
-    send("HTTP/1.1 200 OK\r\ncontent-length: 0\r\netag: \"e\"\r\n\r\n")
 }
