@@ -43,6 +43,8 @@ pub(crate) struct Sending {
 struct Gate {
     asked: oneshot::Receiver<()>,
     patience: Pin<Box<Sleep>>,
+    /// A final answer came first.
+    refused: bool,
 }
 
 impl Payload {
@@ -81,6 +83,7 @@ impl Payload {
         request.body_mut().gate = Some(Gate {
             asked,
             patience: Box::pin(sleep(patience)),
+            refused: false,
         });
     }
 
@@ -129,10 +132,18 @@ impl hyper::body::Body for Payload {
 
 impl Gate {
     fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if Pin::new(&mut self.asked).poll(cx).is_ready() {
-            return Poll::Ready(());
+        if self.refused {
+            return Poll::Pending;
         }
-        self.patience.as_mut().poll(cx)
+        match Pin::new(&mut self.asked).poll(cx) {
+            Poll::Ready(Ok(())) => Poll::Ready(()),
+            // Hyper drops who would ask when the final head is here: nobody wants the body.
+            Poll::Ready(Err(_)) => {
+                self.refused = true;
+                Poll::Pending
+            }
+            Poll::Pending => self.patience.as_mut().poll(cx),
+        }
     }
 }
 
