@@ -1,0 +1,100 @@
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf as _, Bytes};
+use futures_core::Stream;
+use futures_io::{AsyncBufRead, AsyncRead};
+use sans3_core::progress::Progress;
+use sans3_core::transfer::Downloaded;
+use sans3_runtime::{Deliveries, InOrder};
+
+use crate::{Error, Running};
+
+/// The bytes of an object from first to last, as a [`Stream`] of pieces or as an [`AsyncRead`].
+///
+/// The last item is an error where the download failed or the bytes could not be proved to be the
+/// object's; a reader sees the same error instead of the end. Dropping the stream cancels the
+/// download.
+pub struct DownloadStream {
+    deliveries: Deliveries<Running<Downloaded>>,
+    /// What a reader has not taken of the last piece.
+    rest: Bytes,
+}
+
+impl DownloadStream {
+    pub(crate) const fn new(running: Running<Downloaded>, bytes: InOrder) -> Self {
+        Self {
+            deliveries: Deliveries::new(running, bytes),
+            rest: Bytes::new(),
+        }
+    }
+
+    /// How far the download is.
+    pub fn progress(&self) -> Progress {
+        self.deliveries.download().progress()
+    }
+
+    /// What was downloaded: present once the stream has ended without an error.
+    pub fn summary(&self) -> Option<&Downloaded> {
+        self.deliveries.summary()
+    }
+
+    /// The next bytes; `None` at the end and after an error.
+    pub async fn next(&mut self) -> Option<Result<Bytes, Error>> {
+        poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
+    }
+}
+
+impl Stream for DownloadStream {
+    type Item = Result<Bytes, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.rest.is_empty() {
+            return self.deliveries.poll_next(cx);
+        }
+        Poll::Ready(Some(Ok(std::mem::take(&mut self.rest))))
+    }
+}
+
+impl AsyncBufRead for DownloadStream {
+    fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
+        let this = self.get_mut();
+        while this.rest.is_empty() {
+            match ready!(this.deliveries.poll_next(cx)) {
+                Some(piece) => this.rest = piece.map_err(io::Error::other)?,
+                None => break,
+            }
+        }
+        Poll::Ready(Ok(&this.rest))
+    }
+
+    fn consume(mut self: Pin<&mut Self>, amount: usize) {
+        let amount = amount.min(self.rest.len());
+        self.rest.advance(amount);
+    }
+}
+
+impl AsyncRead for DownloadStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let bytes = ready!(self.as_mut().poll_fill_buf(cx))?;
+        let read = bytes.len().min(into.len());
+        into[..read].copy_from_slice(&bytes[..read]);
+        self.consume(read);
+        Poll::Ready(Ok(read))
+    }
+}
+
+impl fmt::Debug for DownloadStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("DownloadStream")
+            .field(&self.deliveries)
+            .finish()
+    }
+}
