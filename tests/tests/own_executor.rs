@@ -7,6 +7,7 @@
 mod own_executor;
 
 use std::num::NonZeroU64;
+use std::time::Duration;
 
 use sans3_core::checksum::Algorithm;
 use sans3_core::endpoint::{BucketName, Endpoint, ObjectKey, Region};
@@ -25,7 +26,13 @@ fn a_download_runs_several_exchanges_at_once_on_one_thread() {
         model.put("bucket", "key", content.clone());
     });
     let reset = Fault::ResetMidBody { after: 1000 };
-    server.with_faults(|faults| faults.push(Rule::nth(Operation::GetObject, 3, reset)));
+    // Long enough for all that are under way to be seen together.
+    let delay = Duration::from_millis(50);
+    let late = Fault::DelayHead { delay };
+    server.with_faults(|faults| {
+        faults.push(Rule::nth(Operation::GetObject, 3, reset));
+        faults.push(Rule::every(Operation::GetObject, late));
+    });
 
     let region = Region::new("us-east-1").unwrap();
     let endpoint = Endpoint::custom(&server.endpoint_url(), region).unwrap();
