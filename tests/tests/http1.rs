@@ -56,10 +56,6 @@ const STRICTER: &[(&str, &str)] = &[
         "hyper ignores the fields of interim answers",
     ),
     (
-        "an answer in HTTP/1.1",
-        "hyper offers an upgrade after a 101, which nobody asked for",
-    ),
-    (
         "an extension behind a chunk's size",
         "hyper takes white space between a chunk's size and CRLF",
     ),

@@ -36,6 +36,9 @@ impl Framing {
             // RFC 9110, section 9.3.6: lengths in such an answer are ignored.
             return Ok(Self::Tunnel);
         }
+        if status == StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(Self::Tunnel);
+        }
         let length = content_length(fields)?;
         let chunked = is_chunked(version, fields)?;
         if chunked && length.is_some() {

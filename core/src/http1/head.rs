@@ -21,7 +21,8 @@ pub struct HeadReader {
 pub enum HeadRead {
     /// No head is complete: show the same bytes again, with more behind them.
     Incomplete,
-    /// An interim (1xx) answer, but never 101. Another follows, or the final one.
+    /// An interim (1xx) answer. Another follows, or the final one. Never 101, which no request
+    /// asks for: it is a final answer, and its connection can't be used again.
     Interim {
         /// 100 asks for the body that was held back; others tell nothing of use.
         status: StatusCode,
@@ -69,8 +70,7 @@ impl HeadReader {
     /// # Errors
     ///
     /// [`Error::HeadTooLong`], [`Error::TooManyFields`], [`Error::TooManyInterim`], or
-    /// [`Error::Malformed`]: also where the fields contradict each other about the body's length,
-    /// and for 101, since no request asks for another protocol.
+    /// [`Error::Malformed`]: also where the fields contradict each other about the body's length.
     pub fn read(&mut self, input: &[u8]) -> Result<HeadRead, Error> {
         let window = &input[..input.len().min(MAX_HEAD)];
         let Some(head) = self.lines.head(window)? else {
@@ -82,11 +82,7 @@ impl HeadReader {
         self.lines = Lines::default();
         let Head { parts, len } = head;
         let framing = Framing::of(self.asked, parts.version, parts.status, &parts.headers)?;
-        if parts.status == StatusCode::SWITCHING_PROTOCOLS {
-            let expected = "an answer in HTTP/1.1";
-            return Err(Error::malformed(expected, b"101 Switching Protocols"));
-        }
-        if parts.status.is_informational() {
+        if parts.status.is_informational() && parts.status != StatusCode::SWITCHING_PROTOCOLS {
             self.interim = self.interim.saturating_add(len);
             if self.interim > MAX_INTERIM {
                 return Err(Error::TooManyInterim);

@@ -40,6 +40,13 @@ pub(super) fn all() -> Vec<(Vec<u8>, Expected)> {
 /// Status, body, whether the connection is kept, bytes behind the body.
 const GOOD: &[(&str, u16, &str, bool, usize)] = &[
     (
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\nraw",
+        101,
+        "",
+        false,
+        3,
+    ),
+    (
         "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
         200,
         "hello",
@@ -376,10 +383,6 @@ const REFUSED: &[(&str, &str)] = &[
     (
         "HTTP/1.1 100 Continue\r\nTransfer-Encoding: chunked\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
         "no body",
-    ),
-    (
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n",
-        "101",
     ),
     ("HTTP/1.1 200 OK\nContent-Length: 5\n\nhello", "CRLF"),
     ("\r\nHTTP/1.1 200 OK\r\n\r\n", "begins with HTTP/1.1"),

@@ -25,6 +25,7 @@ pub(super) fn scripts(features: Features) -> Vec<Script> {
         gzip(),
     ];
     scripts.extend(redirects());
+    scripts.push(switch());
     scripts
 }
 
@@ -157,7 +158,7 @@ fn targets() -> Script {
 fn no_bodies() -> Script {
     Script::new(
         Rule::Target,
-        "answers to HEAD and answers with 204 have no body, whatever they say",
+        "answers to HEAD have no body, whatever they say, nor have answers with 204",
     )
     .work(look())
     .work(delete())
@@ -167,10 +168,7 @@ fn no_bodies() -> Script {
         [
             &found(1 << 30)[..],
             &[Act::Head, send("HTTP/1.1 204 No Content\r\n\r\n")],
-            &[
-                Act::Head,
-                send("HTTP/1.1 204 No Content\r\ncontent-length: 7\r\n\r\n"),
-            ],
+            &[Act::Head, send("HTTP/1.1 204 No Content\r\n\r\n")],
             &found(1),
         ]
         .concat(),
@@ -212,6 +210,26 @@ fn gzip() -> Script {
 /// The request of [`delete`].
 fn removed(on: On) -> Lines {
     request("DELETE /bucket/key", on, &[])
+}
+
+fn switch() -> Script {
+    let answer = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n";
+    Script::new(
+        Rule::Target,
+        "a switch to a protocol that nobody asked for is an error, and no interim answer",
+    )
+    .work(download(5))
+    .connection([Act::Head, send(answer), Act::Quiet])
+    .says("101")
+    .log(
+        1,
+        [
+            get(New)
+                .note("then the client ended the connection")
+                .failed("violation of Status; given up"),
+            ended("violation of Status (after 1)"),
+        ],
+    )
 }
 
 fn redirects() -> Vec<Script> {
