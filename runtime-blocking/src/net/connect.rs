@@ -274,7 +274,7 @@ mod tests {
         let stream = first(&[refusing(), silent.0, live], Duration::from_secs(5));
         assert_eq!(stream.unwrap().unwrap().peer_addr().unwrap(), live);
         assert!(
-            began.elapsed() < Duration::from_millis(400),
+            began.elapsed() < Duration::from_millis(700),
             "{:?}",
             began.elapsed()
         );
@@ -305,7 +305,7 @@ mod tests {
         );
         let took = began.elapsed();
         assert!(
-            took >= Duration::from_millis(120) && took < Duration::from_millis(300),
+            took >= Duration::from_millis(120) && took < Duration::from_millis(600),
             "{took:?}"
         );
     }
@@ -325,7 +325,7 @@ mod tests {
         let fault = first_of(race, &route(), &course(&stop), until).unwrap_err();
         assert_eq!(fault, Fault::aborted());
         assert!(
-            began.elapsed() < Duration::from_millis(250),
+            began.elapsed() < Duration::from_millis(400),
             "{:?}",
             began.elapsed()
         );
