@@ -1,0 +1,220 @@
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::io::{self, Read, Write};
+use std::path::Path;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use sans3_core::operation::{GetObject, ListObjectsV2, Operation};
+use sans3_core::session::Notice;
+use sans3_core::transfer::{Call, Download, Downloaded, Transfer, Upload, Uploaded};
+use sans3_runtime::{Deliveries, Hub, Offload, PollRead, Stats, Ticket};
+
+use crate::driver::Engine;
+use crate::net::Pool;
+use crate::pages::Pages;
+use crate::park::block_on;
+use crate::running::{Job, Running};
+use crate::stream::DownloadStream;
+use crate::writer::UploadWriter;
+use crate::{ClientConfig, Error, Replace};
+
+/// Carries out transfers. Clones are cheap and share everything: the bound on exchanges, the
+/// memory, the retry budget, the connections.
+#[derive(Clone)]
+pub struct Client {
+    hub: Hub,
+    engine: Arc<Engine>,
+}
+
+/// Every thread of ours is one that may block.
+struct AtOnce;
+
+/// A reader whose every call waits for what it reads.
+struct Reader<R>(R);
+
+impl Client {
+    /// A client with a session of its own. No thread is started yet.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where credentials are to be provided and there is no provider, or TLS
+    /// can't be set up; [`Error::Io`] where the CA bundle can't be read.
+    pub fn new(config: ClientConfig) -> Result<Self, Error> {
+        let parts = Hub::open(config, AtOnce)?;
+        let slots = parts.network.kept;
+        Ok(Self {
+            hub: parts.hub,
+            engine: Engine::new(parts.desk, Pool::new(parts.network), slots),
+        })
+    }
+
+    /// Downloads to a file, by parallel ranges. The file gets its name when it is whole and proved,
+    /// and is on the disk then.
+    pub fn download_to_file(
+        &self,
+        download: Download,
+        path: &Path,
+        replace: Replace,
+    ) -> Running<Downloaded> {
+        self.run(|ticket| self.hub.download_to_file(download, path, replace, ticket))
+    }
+
+    /// Downloads in order to `writer`, and flushes it at the end. It is written to by the thread
+    /// that [waits](Running::wait). What was written before an error stays written.
+    pub fn download_to_writer(
+        &self,
+        download: Download,
+        mut writer: impl Write + Send + 'static,
+    ) -> Running<Downloaded> {
+        self.run(|ticket| {
+            let (job, bytes) = self.hub.download_in_order(download, ticket);
+            let mut deliveries = Deliveries::new(Box::pin(job), bytes);
+            async move {
+                let failed = |error| Error::io("write the output", "", error);
+                while let Some(bytes) = poll_fn(|cx| deliveries.poll_next(cx)).await {
+                    writer.write_all(&bytes?).map_err(failed)?;
+                }
+                writer.flush().map_err(failed)?;
+                deliveries.summary().cloned().ok_or(Error::Closed)
+            }
+        })
+    }
+
+    /// Downloads in order as a stream of bytes. Proof comes at the end: bytes are worth what the
+    /// last read says.
+    pub fn download_stream(&self, download: Download) -> DownloadStream {
+        let ticket = self.hub.ticket();
+        let (job, bytes) = self.hub.download_in_order(download, &ticket);
+        let job = Job::begin(job, &self.engine);
+        DownloadStream::new(job, bytes, ticket, Arc::clone(&self.engine))
+    }
+
+    /// Downloads an object of at most `limit` bytes to memory.
+    pub fn download_to_memory(
+        &self,
+        download: Download,
+        limit: u64,
+    ) -> Running<(Downloaded, Bytes)> {
+        self.run(|ticket| self.hub.download_to_memory(download, limit, ticket))
+    }
+
+    /// Uploads a file, whose length takes the place of the one in `upload`. A file that changes
+    /// meanwhile is an error, and leaves nothing on the server.
+    pub fn upload_file(&self, upload: Upload, path: &Path) -> Running<Uploaded> {
+        self.run(|ticket| self.hub.upload_file(upload, path, ticket))
+    }
+
+    /// Uploads bytes, whose length takes the place of the one in `upload`.
+    pub fn upload_bytes(&self, upload: Upload, bytes: Bytes) -> Running<Uploaded> {
+        self.run(|ticket| self.hub.upload_bytes(upload, bytes, ticket))
+    }
+
+    /// Uploads what `reader` gives until its end. It is read once, part by part, by the thread that
+    /// [waits](Running::wait); parts are kept in memory until the server has them.
+    pub fn upload_reader(
+        &self,
+        upload: Upload,
+        reader: impl Read + Send + 'static,
+    ) -> Running<Uploaded> {
+        self.run(|ticket| self.hub.upload_reader(upload, Reader(reader), ticket))
+    }
+
+    /// Uploads what is written. Nothing is stored before [`UploadWriter::finish`].
+    pub fn upload_writer(&self, upload: Upload) -> UploadWriter {
+        let ticket = self.hub.ticket();
+        let (job, bytes) = self.hub.upload_written(upload, &ticket);
+        let job = Job::begin(job, &self.engine);
+        UploadWriter::new(bytes, Running::new(job, ticket))
+    }
+
+    /// Carries out one operation.
+    pub fn call<O: Operation>(&self, operation: O) -> Running<O::Output> {
+        self.transfer(Call::new(operation))
+    }
+
+    /// Lists keys, page by page, beginning with `request`.
+    pub fn list(&self, request: ListObjectsV2) -> Pages {
+        Pages::new(self.clone(), request)
+    }
+
+    /// A URL that lets whoever has it carry out `operation` within `expires`, at most seven days
+    /// and at most as long as the credentials last.
+    ///
+    /// # Errors
+    /// [`Error::Config`] without credentials; what the provider of credentials says; a duration or
+    /// header that can't be signed.
+    pub fn presign<O: Operation>(&self, operation: &O, expires: Duration) -> Result<String, Error> {
+        let request = operation.request(&self.hub.config().endpoint);
+        block_on(self.hub.presign(request, expires))
+    }
+
+    /// As [`presign`](Self::presign), for the bytes of an object.
+    ///
+    /// # Errors
+    /// As [`presign`](Self::presign).
+    pub fn presign_get(&self, get: &GetObject, expires: Duration) -> Result<String, Error> {
+        let request = get.request(&self.hub.config().endpoint);
+        block_on(self.hub.presign(request, expires))
+    }
+
+    /// The failed attempts since the last call, oldest first, and what was done about each. At most
+    /// 1,024 are kept.
+    pub fn notices(&self) -> Vec<Notice> {
+        self.hub.notices()
+    }
+
+    /// What was used so far.
+    pub fn stats(&self) -> Stats {
+        self.hub.stats()
+    }
+
+    /// Cancels all transfers and waits until the server holds nothing of them and all threads have
+    /// ended. Later transfers fail with [`Error::Closed`].
+    pub fn shutdown(&self) {
+        // Closes at once. What it would wait for, results that were not fetched yet, may be
+        // fetched by this very thread later.
+        let mut cx = Context::from_waker(Waker::noop());
+        let _ = pin!(self.hub.close()).poll(&mut cx);
+        self.engine.stand_still();
+    }
+
+    /// Carries out a transfer that neither sends nor brings bytes.
+    pub(crate) fn transfer<T: Transfer>(&self, transfer: T) -> Running<T::Output> {
+        self.run(|ticket| self.hub.transfer(transfer, ticket))
+    }
+
+    fn run<T: Send + 'static, F>(&self, work: impl FnOnce(&Arc<Ticket>) -> F) -> Running<T>
+    where
+        F: Future<Output = Result<T, Error>> + Send + 'static,
+    {
+        let ticket = self.hub.ticket();
+        let job = Job::begin(work(&ticket), &self.engine);
+        Running::new(job, ticket)
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Client").field(&self.hub).finish()
+    }
+}
+
+impl Offload for AtOnce {
+    fn offload(&self, work: Box<dyn FnOnce() + Send>) {
+        work();
+    }
+}
+
+impl<R: Read + Send> PollRead for Reader<R> {
+    fn poll_read(&mut self, _: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
+        loop {
+            match self.0.read(into) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => return Poll::Ready(read),
+            }
+        }
+    }
+}
