@@ -37,6 +37,9 @@ fn trimmed(code: &str) -> String {
 
 #[test]
 fn documents_show_the_code_of_the_examples() {
-    assert!(check("README.md") >= 4, "the page for authors has lost its code");
+    assert!(
+        check("README.md") >= 4,
+        "the page for authors has lost its code"
+    );
     check("docs/adapters.md");
 }
