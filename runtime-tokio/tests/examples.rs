@@ -5,8 +5,8 @@ mod common;
 use sans3_core::endpoint::BucketName;
 
 #[expect(dead_code, reason = "a program's main function")]
-#[path = "../examples/copy.rs"]
-mod copy;
+#[path = "../examples/transfers.rs"]
+mod example;
 
 #[tokio::test]
 async fn the_example_goes_there_and_back() {
@@ -18,7 +18,7 @@ async fn the_example_goes_there_and_back() {
 
     let bucket = BucketName::new(common::BUCKET).unwrap();
     let session = common::session(&server.endpoint_url());
-    copy::run(session, &bucket, &file, &back).await.unwrap();
+    example::run(session, &bucket, &file, &back).await.unwrap();
 
     assert!(
         std::fs::read(&back).unwrap() == bytes,

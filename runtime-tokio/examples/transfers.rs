@@ -1,6 +1,6 @@
 //! A file goes up and comes back, and bytes that are made on the way follow it:
 //!
-//! `cargo run -p sans3-tokio --example copy -- http://127.0.0.1:9000 BUCKET FILE COPY`
+//! `cargo run -p sans3-tokio --example transfers -- http://127.0.0.1:9000 BUCKET FILE COPY`
 //!
 //! Keys are taken from `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, the region from
 //! `AWS_REGION`. COPY must not exist.
