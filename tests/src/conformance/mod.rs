@@ -72,6 +72,9 @@ pub struct Features {
     pub resolve: bool,
     /// `Expect: 100-continue` on large bodies.
     pub expect_continue: bool,
+    /// Fields that its HTTP library adds to each request, and can't be told not to; in lower case.
+    /// They are left out of the logs.
+    pub adds: &'static [&'static str],
 }
 
 impl Features {
@@ -82,6 +85,7 @@ impl Features {
             proxies: true,
             resolve: true,
             expect_continue: true,
+            adds: &[],
         }
     }
 }

@@ -136,6 +136,10 @@ fn play(
         Shows::All => log::whole(&record, &report, stage.port()),
         Shows::Requests => summary(&record, &report),
     };
+    for name in adapter.features().adds {
+        let field = format!("    {name}: ");
+        seen.retain(|line| !line.starts_with(&field));
+    }
     seen.extend(remarks(
         script,
         &report,
