@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::engine::Runtime;
 use crate::size::Size;
 use crate::span::Span;
 
@@ -50,7 +51,8 @@ pub(crate) enum Command {
     Presign(PresignArgs),
     /// Print what a copy would do; sends nothing
     Plan(PlanArgs),
-    /// Show a transfer against a server in this process: no account, network or set-up needed
+    /// Show transfers on each runtime against a server in this process: no account, network or set-up
+    /// needed
     Demo(DemoArgs),
 }
 
@@ -93,6 +95,9 @@ pub(crate) struct ConnectionArgs {
     /// Which of AWS's retry numbers to follow
     #[arg(long, global = true, value_enum, default_value_t = RetryModeArg::Y2026)]
     pub(crate) retry_mode: RetryModeArg,
+    /// What carries out the requests (default: tokio; the demo shows all three)
+    #[arg(long, global = true, value_enum)]
+    pub(crate) runtime: Option<Runtime>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -1,7 +1,6 @@
 //! Waiting for single requests.
 
-use sans3_tokio::Running;
-
+use crate::engine::Running;
 use crate::exit::{Failure, Site};
 use crate::signals::Interrupt;
 

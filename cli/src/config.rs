@@ -9,9 +9,10 @@ use sans3_core::session::{CredentialSource, SessionConfig};
 use sans3_core::sign::Credentials;
 use sans3_platform::profile::Keys;
 use sans3_platform::{Environment, Settings};
-use sans3_tokio::{Client, ClientConfig};
+use sans3_runtime::ClientConfig;
 
 use crate::args::{ConnectionArgs, RetryModeArg, TransferArgs};
+use crate::engine::{Engine, Runtime};
 use crate::exit::{Failure, Site};
 use crate::operand::s3_uri;
 use crate::output::Output;
@@ -23,6 +24,7 @@ pub(crate) struct Connection {
     pub(crate) endpoint: Endpoint,
     pub(crate) credentials: CredentialSource,
     pub(crate) ca_bundle: Option<PathBuf>,
+    runtime: Runtime,
 }
 
 impl Connection {
@@ -58,6 +60,7 @@ impl Connection {
             endpoint,
             credentials,
             ca_bundle,
+            runtime: args.runtime.unwrap_or_default(),
         })
     }
 
@@ -108,7 +111,7 @@ impl Connection {
     ///
     /// # Errors
     /// Configuration, as of [`client`](Self::client).
-    pub(crate) fn small_client(&self, args: &ConnectionArgs) -> Result<Client, Failure> {
+    pub(crate) fn small_client(&self, args: &ConnectionArgs) -> Result<Engine, Failure> {
         self.client(self.session(args, &TransferArgs::default())?)
     }
 
@@ -116,10 +119,10 @@ impl Connection {
     ///
     /// # Errors
     /// Configuration: a CA bundle that can't be read, for example.
-    pub(crate) fn client(&self, session: SessionConfig) -> Result<Client, Failure> {
+    pub(crate) fn client(&self, session: SessionConfig) -> Result<Engine, Failure> {
         let mut config = ClientConfig::new(session);
         config.ca_bundle.clone_from(&self.ca_bundle);
-        Client::new(config).map_err(|error| Failure::configuration(error.to_string()))
+        Engine::new(self.runtime, config).map_err(|error| Failure::configuration(error.to_string()))
     }
 }
 

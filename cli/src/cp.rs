@@ -1,6 +1,6 @@
 //! `sans3 cp`: one file up, or one object down.
 
-use std::fs::Metadata;
+use std::fs::{File, Metadata};
 use std::io;
 use std::num::NonZeroU64;
 use std::path::Path;
@@ -12,11 +12,12 @@ use sans3_core::session::SessionConfig;
 use sans3_core::transfer::{Download, Downloaded, Length, Order, Upload, Uploaded};
 use sans3_platform::Environment;
 use sans3_platform::source::Source;
-use sans3_tokio::{Client, Error, Replace, Running};
+use sans3_runtime::{Error, Replace};
 
 use crate::args::{ChecksumArg, ConnectionArgs, CpArgs};
 use crate::bounds::{self, DEFAULT_PART_SIZE, Passage};
 use crate::config::Connection;
+use crate::engine::{Engine, Running};
 use crate::exit::{Failure, Kind, Site};
 use crate::operand::{Copy, Local, Object};
 use crate::output::{Event, Output, plain};
@@ -101,7 +102,7 @@ impl Wishes {
 }
 
 struct Job<'a> {
-    client: Client,
+    client: Engine,
     session: SessionConfig,
     wishes: Wishes,
     site: Site,
@@ -128,10 +129,10 @@ impl Job<'_> {
         let (running, name) = match source {
             Local::Stdio => {
                 self.tell_bounds(Passage::Kept)?;
-                (
-                    self.client.upload_reader(upload, tokio::io::stdin()),
-                    "stdin".to_owned(),
-                )
+                let stdin = stdio::stdin()
+                    .map_err(|error| Failure::io("reading", Path::new("stdin"), &error))?;
+                let running = self.client.upload_stream(upload, stdin);
+                (running, "stdin".to_owned())
             }
             Local::File(path) => {
                 let name = path.display().to_string();
@@ -221,8 +222,7 @@ impl Job<'_> {
                 if !is_special {
                     self.tell_bounds(Passage::Kept)?;
                 }
-                let file = tokio::fs::File::from_std(file);
-                Ok(self.client.upload_reader(upload, file))
+                Ok(self.client.upload_stream(upload, file))
             }
         }
     }
@@ -240,7 +240,7 @@ impl Job<'_> {
         };
         let (running, name) = match target {
             Local::Stdio => {
-                let stdout = stdout_file().map_err(|error| Failure::stdout(&error))?;
+                let stdout = stdio::stdout().map_err(|error| Failure::stdout(&error))?;
                 (self.start_stream(download, stdout)?, "stdout".to_owned())
             }
             Local::File(path) => (
@@ -301,20 +301,16 @@ impl Job<'_> {
         }
         let file = tokio::fs::OpenOptions::new().write(true).open(path).await;
         let file = file.map_err(|error| Failure::io("opening", path, &error))?;
-        self.start_stream(download, file)
+        self.start_stream(download, file.into_std().await)
     }
 
-    fn start_stream(
-        &self,
-        download: Download,
-        file: tokio::fs::File,
-    ) -> Result<Running<Downloaded>, Failure> {
+    fn start_stream(&self, download: Download, file: File) -> Result<Running<Downloaded>, Failure> {
         self.tell_bounds(Passage::Reordered)?;
         let download = Download {
             order: Order::InOrder,
             ..download
         };
-        Ok(self.client.download_to_writer(download, file))
+        Ok(self.client.download_to_stream(download, file))
     }
 
     /// Refuses what can't work, and tells what will be slower than it was asked to be.
@@ -463,15 +459,6 @@ pub(crate) fn source_metadata(path: &Path) -> Result<Metadata, Failure> {
         .with_advice("name a file in it; directories are not copied yet"));
     }
     Ok(metadata)
-}
-
-/// stdout without the line buffer that the standard library puts before it.
-fn stdout_file() -> io::Result<tokio::fs::File> {
-    #[cfg(unix)]
-    let owned = std::os::fd::AsFd::as_fd(&io::stdout()).try_clone_to_owned()?;
-    #[cfg(windows)]
-    let owned = std::os::windows::io::AsHandle::as_handle(&io::stdout()).try_clone_to_owned()?;
-    Ok(tokio::fs::File::from_std(owned.into()))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use sans3_core::error::{
     Cause, S3Error, SinkError, SourceError, TransferError, TransportErrorKind,
 };
 use sans3_core::operation::OperationKind;
-use sans3_tokio::Error;
+use sans3_runtime::Error;
 
 /// The exit code after Ctrl-C, SIGTERM or SIGHUP: 128 and the number of SIGINT, as shells have it.
 pub(crate) const INTERRUPTED: u8 = 130;

@@ -9,6 +9,7 @@ mod clock;
 mod config;
 mod cp;
 mod demo;
+mod engine;
 mod exit;
 mod ls;
 mod mb;
@@ -76,11 +77,15 @@ fn dispatch(cli: &Cli, output: &Output) -> Result<(), Failure> {
         Command::Mb(args) => {
             block_on(async |interrupt| mb::run(args, connection, output, interrupt).await)
         }
-        Command::Demo(args) => block_on(async |interrupt| demo::run(args, output, interrupt).await),
+        Command::Demo(args) => {
+            let runtime = connection.runtime;
+            block_on(async |interrupt| demo::run(args, runtime, output, interrupt).await)
+        }
     }
 }
 
-/// Runs a command on a worker thread for each core.
+/// Runs a command. The program itself is on tokio, on whatever its transfers are: it waits for
+/// signals, for the clock of the progress bar, and for results.
 fn block_on(
     command: impl AsyncFnOnce(&mut Interrupt) -> Result<(), Failure>,
 ) -> Result<(), Failure> {

@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use sans3_core::progress::Progress;
-use sans3_tokio::{Error, Running, Stats};
+use sans3_runtime::{Error, Stats};
 
+use crate::engine::Running;
 use crate::exit::Failure;
 use crate::output::{Event, Output};
 use crate::report::count;

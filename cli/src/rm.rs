@@ -6,12 +6,12 @@ use sans3_core::operation::{
 };
 use sans3_core::time::UnixTime;
 use sans3_platform::Environment;
-use sans3_tokio::Client;
 
 use crate::args::{ConnectionArgs, RmArgs};
 use crate::calls::finish;
 use crate::clock;
 use crate::config::Connection;
+use crate::engine::Engine;
 use crate::exit::{Failure, Kind, Site};
 use crate::operand::{parse_uri, s3_uri, whole_object};
 use crate::output::{Event, Output, plain};
@@ -75,7 +75,7 @@ async fn remove(
 
 /// Goes through the unfinished uploads beneath a prefix.
 struct Sweep<'a> {
-    client: Client,
+    client: Engine,
     site: Site,
     uri: S3Uri,
     /// Only those begun by then.

@@ -1,9 +1,12 @@
-//! Whether stdin leads anywhere.
+//! The standard streams, and whether stdin leads anywhere.
 //!
 //! The standard library opens /dev/null in the place of a standard stream that is closed when the
 //! program starts. An upload would then store an empty object, over whatever was there, and call
 //! that success. (A download to a stdout that is closed is lost in the same way, but can't be told
 //! from one to a /dev/null that was opened for both directions, as many programs open it.)
+
+use std::fs::File;
+use std::io;
 
 use crate::exit::Failure;
 use crate::operand::{Copy, Local};
@@ -26,6 +29,30 @@ pub(crate) fn check(copy: &Copy) -> Result<(), Failure> {
     let message = "expected stdin to be open for -, but it is closed";
     let advice = "open stdin, or name a file; if /dev/null is meant, open it for reading alone";
     Err(Failure::usage(message.to_owned()).with_advice(advice.to_owned()))
+}
+
+/// stdin without the buffer that the standard library puts behind it.
+///
+/// # Errors
+/// The system's.
+pub(crate) fn stdin() -> io::Result<File> {
+    #[cfg(unix)]
+    let owned = std::os::fd::AsFd::as_fd(&io::stdin()).try_clone_to_owned()?;
+    #[cfg(windows)]
+    let owned = std::os::windows::io::AsHandle::as_handle(&io::stdin()).try_clone_to_owned()?;
+    Ok(owned.into())
+}
+
+/// stdout without the line buffer that the standard library puts before it.
+///
+/// # Errors
+/// The system's.
+pub(crate) fn stdout() -> io::Result<File> {
+    #[cfg(unix)]
+    let owned = std::os::fd::AsFd::as_fd(&io::stdout()).try_clone_to_owned()?;
+    #[cfg(windows)]
+    let owned = std::os::windows::io::AsHandle::as_handle(&io::stdout()).try_clone_to_owned()?;
+    Ok(owned.into())
 }
 
 /// Whether a stream is /dev/null, opened for reading and writing: shells, which have `</dev/null`

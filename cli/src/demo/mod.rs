@@ -1,4 +1,4 @@
-//! `sans3 demo`: a transfer there and back against a server in this process.
+//! `sans3 demo`: a transfer there and back on each runtime, against a server in this process.
 
 mod faults;
 mod files;
@@ -17,17 +17,18 @@ use sans3_core::session::{CredentialSource, SessionConfig};
 use sans3_core::sign::Credentials;
 use sans3_core::transfer::{Download, Length, Upload};
 use sans3_platform::Secret;
+use sans3_runtime::{ClientConfig, Error, Replace};
 use sans3_testkit::faults::{Schedule, Seeded};
 use sans3_testkit::model::{Access, ModelConfig};
 use sans3_testkit::server::{Config as ServerConfig, Server};
-use sans3_tokio::{Client, ClientConfig, Error, Replace, Running};
 
 use self::files::{Scratch, Sha256Text};
-use self::report::Report;
+use self::report::{Report, Run, cpu_time};
 use crate::args::DemoArgs;
 use crate::bounds::DEFAULT_PART_SIZE;
 use crate::config::bound;
 use crate::cp::{part_size, source_metadata};
+use crate::engine::{Engine, Running, Runtime};
 use crate::exit::{Failure, Kind, Site};
 use crate::output::{Event, Output};
 use crate::progress::{Finished, follow};
@@ -43,6 +44,7 @@ const IMPATIENT: Duration = Duration::from_secs(2);
 
 pub(crate) async fn run(
     args: &DemoArgs,
+    runtime: Option<Runtime>,
     output: &Output,
     interrupt: &mut Interrupt,
 ) -> Result<(), Failure> {
@@ -52,29 +54,50 @@ pub(crate) async fn run(
     let seed = args
         .seed
         .unwrap_or_else(|| if args.faults { random() >> 48 } else { 1 });
-    let faults = args.faults.then(|| Seeded::new(seed, 20, 250));
-    let schedule = faults.map_or_else(Schedule::none, Schedule::seeded);
-    let stage = Stage::set(schedule, 0)?;
-    let url = stage.server.endpoint_url();
-    output.data(
-        || format!("{:10} {url}, in this process", "server"),
-        || Event::new("server").text("endpoint_url", &url),
-    )?;
     let scratch = Scratch::new().map_err(|(path, error)| Failure::io("making", &path, &error))?;
     let file = unless(interrupt, original(args, seed, &scratch, output)).await?;
-    let act = Act {
+    let runtimes = match &runtime {
+        Some(one) => std::slice::from_ref(one),
+        None => &Runtime::ALL,
+    };
+    let show = Show {
         args,
         seed,
-        stage: &stage,
+        file: &file,
+        scratch: &scratch,
         output,
     };
-    let report = act.play(&file, &scratch.path("copy"), interrupt).await?;
-    report.print(output, args.faults)?;
-    if args.faults {
-        faults::print(&report, seed, args, output)?;
+    let mut runs = Vec::new();
+    for runtime in runtimes {
+        let run = show.play(*runtime, interrupt).await;
+        let run = run.map_err(|failure| Failure {
+            message: format!("on {}: {}", runtime.name(), failure.message),
+            ..failure
+        })?;
+        run.print_events(output)?;
+        runs.push(run);
     }
-    let copy = scratch.path("copy");
-    unless(interrupt, act.verdict(&file, &copy)).await
+    let report = Report {
+        runs,
+        with_faults: args.faults,
+    };
+    report.print(output)?;
+    if args.faults {
+        faults::print(&report, seed, &replay(runtime, seed, args), output)?;
+    }
+    Ok(())
+}
+
+/// How to see the same again.
+fn replay(runtime: Option<Runtime>, seed: u64, args: &DemoArgs) -> String {
+    let mut command = "sans3 demo".to_owned();
+    if let Some(file) = &args.file {
+        command = format!("{command} {}", file.display());
+    }
+    if let Some(runtime) = runtime {
+        command = format!("{command} --runtime {}", runtime.name());
+    }
+    format!("{command} --faults --seed {seed}")
 }
 
 /// Does what has nothing to clean up, unless Ctrl-C comes first.
@@ -173,29 +196,57 @@ async fn original(
     Ok(path)
 }
 
-/// The transfers, one after the other.
-struct Act<'a> {
+/// What is the same on each runtime.
+struct Show<'a> {
     args: &'a DemoArgs,
     seed: u64,
-    stage: &'a Stage,
+    file: &'a Path,
+    scratch: &'a Scratch,
     output: &'a Output,
 }
 
+impl Show<'_> {
+    /// The transfers on one runtime. It has a server to itself, so that it meets what the others do:
+    /// the same faults, and nothing of who came before.
+    async fn play(&self, runtime: Runtime, interrupt: &mut Interrupt) -> Result<Run, Failure> {
+        let faults = self.args.faults.then(|| Seeded::new(self.seed, 20, 250));
+        let stage = Stage::set(faults.map_or_else(Schedule::none, Schedule::seeded), 0)?;
+        if self.output.is_json() {
+            let url = stage.server.endpoint_url();
+            let event = Event::new("server").text("runtime", runtime.name());
+            self.output.event(event.text("endpoint_url", &url))?;
+        }
+        let act = Act {
+            runtime,
+            stage: &stage,
+            show: self,
+        };
+        let copy = self.scratch.path(runtime.name());
+        let run = act.play(&copy, interrupt).await?;
+        let sha256 = unless(interrupt, identical(self.file, &copy)).await?;
+        // Nothing depends on it: the whole directory goes in the end.
+        drop(std::fs::remove_file(&copy));
+        Ok(Run { sha256, ..run })
+    }
+}
+
+/// The transfers on one runtime, one after the other.
+struct Act<'a> {
+    runtime: Runtime,
+    stage: &'a Stage,
+    show: &'a Show<'a>,
+}
+
 impl Act<'_> {
-    async fn play(
-        &self,
-        file: &Path,
-        copy: &Path,
-        interrupt: &mut Interrupt,
-    ) -> Result<Report, Failure> {
+    async fn play(&self, copy: &Path, interrupt: &mut Interrupt) -> Result<Run, Failure> {
         let wrong = |error: SpecError| Failure::usage(error.to_string());
         let session = self.session()?;
         let memory = session.memory;
         // The waits before retries follow from the seed as well.
         let mut config = ClientConfig::new(session);
-        config.seed = self.seed;
-        let client =
-            Client::new(config).map_err(|error| Failure::configuration(error.to_string()))?;
+        config.seed = self.show.seed;
+        let client = Engine::new(self.runtime, config)
+            .map_err(|error| Failure::configuration(error.to_string()))?;
         let bucket = BucketName::new(BUCKET).map_err(wrong)?;
         let key = ObjectKey::new("file").map_err(wrong)?;
         let (upload_part, range) = self.piece_sizes();
@@ -208,7 +259,8 @@ impl Act<'_> {
                 Length::Unknown { equal_parts: false },
             )
         };
-        let running = client.upload_file(upload, file);
+        let cpu = cpu_time();
+        let running = client.upload_file(upload, self.show.file);
         let (uploaded, up) = self.finish(running, interrupt).await?;
 
         let download = Download {
@@ -217,7 +269,8 @@ impl Act<'_> {
         };
         let running = client.download_to_file(download, copy, Replace::Yes);
         let (downloaded, down) = self.finish(running, interrupt).await?;
-        Ok(Report {
+        Ok(Run {
+            runtime: self.runtime,
             up,
             uploaded,
             upload_part,
@@ -225,17 +278,21 @@ impl Act<'_> {
             downloaded,
             range,
             memory,
-            stats: self.stage.server.stats(),
+            cpu: cpu_time()
+                .zip(cpu)
+                .map(|(now, then)| now.saturating_sub(then)),
+            server: self.stage.server.stats(),
             injected: self.stage.server.injected(),
             notices: client.notices(),
+            sha256: String::new(),
         })
     }
 
     fn session(&self) -> Result<SessionConfig, Failure> {
         let session = self.stage.session();
         let mut session = session.map_err(|error| Failure::configuration(error.to_string()))?;
-        bound(&mut session, &self.args.transfer)?;
-        if self.args.faults {
+        bound(&mut session, &self.show.args.transfer)?;
+        if self.show.args.faults {
             let timeouts = &mut session.timeouts;
             timeouts.connect = IMPATIENT;
             timeouts.head = IMPATIENT;
@@ -248,9 +305,9 @@ impl Act<'_> {
     /// Bytes a part and bytes a range. With faults they are as small as S3 lets them be, so that
     /// there are requests enough for 2 % of them to go wrong.
     fn piece_sizes(&self) -> (u64, u64) {
-        match part_size(self.args.transfer.part_size) {
+        match part_size(self.show.args.transfer.part_size) {
             Ok(Some(size)) => (size.get(), size.get()),
-            _ if self.args.faults => (5 << 20, 1 << 20),
+            _ if self.show.args.faults => (5 << 20, 1 << 20),
             _ => (DEFAULT_PART_SIZE, DEFAULT_PART_SIZE),
         }
     }
@@ -265,7 +322,7 @@ impl Act<'_> {
             stats,
             progress,
             elapsed,
-        } = follow(running, self.output, interrupt).await?;
+        } = follow(running, self.show.output, interrupt).await?;
         match result {
             Ok(output) => Ok((
                 output,
@@ -290,27 +347,20 @@ impl Act<'_> {
         };
         Failure::transfer(error, &site)
     }
+}
 
-    /// The point of it all: the bytes are the same.
-    async fn verdict(&self, file: &Path, copy: &Path) -> Result<(), Failure> {
-        let compared = files::compare(file.to_owned(), copy.to_owned()).await;
-        let compared = compared.map_err(|error| Failure::io("comparing with", copy, &error))?;
-        let Sha256Text(sha256) = compared.map_err(|at| {
-            Failure::new(
-                Kind::Transfer,
-                format!("the copy differs from the file at byte {at}"),
-            )
-            .with_advice("this is a bug in sans3, please report it")
-        })?;
-        self.output.data(
-            || format!("{:10} byte for byte; SHA-256 {sha256}", "identical"),
-            || {
-                Event::new("identical")
-                    .flag("identical", true)
-                    .text("sha256", &sha256)
-            },
+/// The point of it all: the bytes are the same. Gives their SHA-256.
+async fn identical(file: &Path, copy: &Path) -> Result<String, Failure> {
+    let compared = files::compare(file.to_owned(), copy.to_owned()).await;
+    let compared = compared.map_err(|error| Failure::io("comparing with", copy, &error))?;
+    let Sha256Text(sha256) = compared.map_err(|at| {
+        Failure::new(
+            Kind::Transfer,
+            format!("the copy differs from the file at byte {at}"),
         )
-    }
+        .with_advice("this is a bug in sans3, please report it")
+    })?;
+    Ok(sha256)
 }
 
 /// 64 bits that differ from run to run: the standard library seeds its hash maps with them.

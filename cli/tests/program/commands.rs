@@ -226,23 +226,74 @@ fn a_plan_holds() {
 }
 
 #[test]
-fn the_demo_shows_a_file_there_and_back() {
+fn the_demo_shows_a_file_there_and_back_on_each_runtime() {
     let dir = common::Scratch::new();
     let file = dir.write("mine", &bytes(20 << 20));
     let words = ["demo", file.to_str().unwrap()];
     let output = bare(words).env("TMPDIR", dir.path("")).output().unwrap();
     let demo = common::Ended::of(output).ok();
     for word in [
-        "3 parts of 8 MiB",
-        "3 ranges",
-        "CRC64NVME",
-        "identical",
-        "SHA-256",
-        "requests",
+        "3 parts of 8 MiB up, 3 ranges of 8 MiB down",
+        "identical  byte for byte; SHA-256 ",
     ] {
         assert!(demo.out().contains(word), "{}", demo.out());
     }
+    let out = demo.out();
+    let row = |label: &str| -> Vec<String> {
+        let line = out.lines().find_map(|line| line.strip_prefix(label));
+        let line = line.unwrap_or_else(|| panic!("no {label:?} in {out}"));
+        line.split("  ")
+            .map(str::trim)
+            .filter(|cell| !cell.is_empty())
+            .map(str::to_owned)
+            .collect()
+    };
+    assert_eq!(row("             "), common::RUNTIMES);
+    // 5 for the upload, 4 for the download, on each.
+    assert_eq!(row("requests "), ["9"; 3]);
+    assert_eq!(row("retries "), ["0"; 3]);
+    assert_eq!(row("verified by"), ["whole CRC64NVME"; 3]);
+    assert_eq!(row("identical   "), ["yes"; 3]);
+    for label in ["upload", "download"] {
+        assert_eq!(
+            row(label)
+                .iter()
+                .filter(|cell| cell.ends_with("/s"))
+                .count(),
+            3
+        );
+    }
     assert_eq!(dir.names(), ["mine"]);
+}
+
+#[test]
+fn the_demo_shows_one_runtime_if_asked() {
+    let dir = common::Scratch::new();
+    let file = dir.write("mine", &bytes(1 << 20));
+    for runtime in common::RUNTIMES {
+        let words = [
+            "demo",
+            file.to_str().unwrap(),
+            "--runtime",
+            runtime,
+            "--json",
+        ];
+        let output = bare(words).env("TMPDIR", dir.path("")).output().unwrap();
+        let demo = common::Ended::of(output).ok();
+        let all = json(&demo.stdout);
+        for name in [
+            "server",
+            "uploaded",
+            "downloaded",
+            "requests",
+            "resources",
+            "identical",
+        ] {
+            let events = events(&all, name);
+            assert_eq!(events.len(), 1, "{name}");
+            assert_eq!(events[0]["runtime"], runtime);
+        }
+    }
 }
 
 #[test]
@@ -252,22 +303,26 @@ fn the_demo_survives_every_kind_of_fault() {
     let output = bare(words).env("TMPDIR", dir.path("")).output().unwrap();
     let demo = common::Ended::of(output).ok();
     let all = json(&demo.stdout);
-    let faults = events(&all, "faults")[0];
-    for kind in [
-        "503",
-        "reset",
-        "truncated",
-        "stalled",
-        "wrong_range",
-        "wrong_bytes",
-    ] {
-        assert!(faults[kind].as_u64().unwrap_or(0) > 0, "{kind}: {faults}");
+    for (runtime, faults) in common::RUNTIMES.iter().zip(events(&all, "faults")) {
+        for kind in [
+            "503",
+            "reset",
+            "truncated",
+            "stalled",
+            "wrong_range",
+            "wrong_bytes",
+        ] {
+            assert!(faults[kind].as_u64().unwrap_or(0) > 0, "{kind}: {faults}");
+        }
+        assert_eq!(faults["runtime"], *runtime);
+        assert_eq!(faults["replay"], "sans3 demo --faults --seed 7");
     }
-    assert_eq!(faults["replay"], "sans3 demo --faults --seed 7");
     for fault in events(&all, "fault") {
         assert!(!fault["done"].as_str().unwrap().is_empty(), "{fault}");
     }
-    assert_eq!(events(&all, "identical")[0]["identical"], true);
+    let identical = events(&all, "identical");
+    assert_eq!(identical.len(), 3);
+    assert!(identical.iter().all(|event| event["identical"] == true));
     assert_eq!(dir.names(), Vec::<String>::new());
 }
 

@@ -16,6 +16,9 @@ pub(crate) const KEY_ID: &str = "AKIDEXAMPLE0000CLI01";
 /// Must never be seen anywhere; with characters that encodings change.
 pub(crate) const SECRET: &str = "canary/Secret+0123456789abcdef==XYZ";
 
+/// What can be asked for by `--runtime`.
+pub(crate) const RUNTIMES: [&str; 3] = ["tokio", "smol", "blocking"];
+
 /// A server with the bucket `bucket`, and a directory for files.
 pub(crate) struct World {
     pub(crate) server: Server,
@@ -248,6 +251,12 @@ pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
         );
         thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// A URL at which nobody listens: its port was free a moment ago.
+pub(crate) fn dead_end() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    format!("http://{}", listener.local_addr().unwrap())
 }
 
 /// Sends a signal as a shell would.

@@ -241,13 +241,7 @@ fn what_is_not_there_is_4() {
 #[test]
 fn a_dead_endpoint_is_given_up_with_5() {
     let world = World::new();
-    // A port that was free a moment ago: nobody listens there.
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
-    let url = format!("http://127.0.0.1:{port}");
+    let url = common::dead_end();
     for words in [
         ["cp", "s3://bucket/key", "-"],
         ["cp", "/etc/hostname", "s3://bucket/x"],

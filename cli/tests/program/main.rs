@@ -6,4 +6,5 @@ mod commands;
 mod common;
 mod copy;
 mod failures;
+mod runtimes;
 mod signals;

@@ -6,7 +6,8 @@ use crate::common::{World, bytes, end_of, signal, wait_until};
 use sans3_testkit::faults::{Fault, Rule};
 use sans3_testkit::model::Operation;
 
-fn spawn(world: &World, words: &[&str]) -> Child {
+/// Starts the program with all of its streams piped.
+pub(crate) fn spawn(world: &World, words: &[&str]) -> Child {
     let mut command = world.command(words);
     command
         .stdin(Stdio::piped())
