@@ -1,13 +1,16 @@
 //! The command line.
 
+use std::convert::Infallible;
 use std::ffi::OsString;
 use std::num::{NonZeroU16, NonZeroU32};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use sans3_platform::Secret;
 
 use crate::engine::Runtime;
+use crate::resolve::Resolve;
 use crate::size::Size;
 use crate::span::Span;
 
@@ -23,7 +26,8 @@ Exit codes:
 
 Credentials, region and endpoint come from the environment and from AWS's shared files: \
 AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_PROFILE, AWS_REGION, \
-AWS_ENDPOINT_URL_S3, AWS_CA_BUNDLE. Data goes to stdout, and everything else to stderr.";
+AWS_ENDPOINT_URL_S3, AWS_CA_BUNDLE. Proxies come from http_proxy, https_proxy, all_proxy and \
+no_proxy. Data goes to stdout, and everything else to stderr.";
 
 /// Copies files to and from S3, whole or not at all.
 #[derive(Debug, Parser)]
@@ -95,6 +99,16 @@ pub(crate) struct ConnectionArgs {
     /// Which of AWS's retry numbers to follow
     #[arg(long, global = true, value_enum, default_value_t = RetryModeArg::Y2026)]
     pub(crate) retry_mode: RetryModeArg,
+    /// Proxy for all requests, http://[USER:PASSWORD@]HOST[:PORT] (env: http_proxy, https_proxy,
+    /// all_proxy, and no_proxy for hosts that go without, as curl reads them)
+    #[arg(long, global = true, value_name = "URL", value_parser = secret, conflicts_with = "no_proxy")]
+    pub(crate) proxy: Option<Secret>,
+    /// No proxy, whatever the environment says
+    #[arg(long, global = true)]
+    pub(crate) no_proxy: bool,
+    /// Addresses of a host that the system is not to be asked for; may be given several times
+    #[arg(long, global = true, value_name = "HOST:ADDRESS[,ADDRESS]")]
+    pub(crate) resolve: Vec<Resolve>,
     /// What carries out the requests (default: tokio; the demo shows all three)
     #[arg(long, global = true, value_enum)]
     pub(crate) runtime: Option<Runtime>,
@@ -265,6 +279,12 @@ pub(crate) struct DemoArgs {
     pub(crate) port: Option<u16>,
     #[command(flatten)]
     pub(crate) transfer: TransferArgs,
+}
+
+/// A text that may hold a password. It is looked at later, since errors here would repeat it.
+#[expect(clippy::unnecessary_wraps, reason = "the form that clap asks for")]
+fn secret(text: &str) -> Result<Secret, Infallible> {
+    Ok(Secret::new(text.to_owned()))
 }
 
 /// A time in which something can happen.

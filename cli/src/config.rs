@@ -1,5 +1,7 @@
 //! From options, environment and shared files to the settings of a session.
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -8,14 +10,16 @@ use sans3_core::retry::{RetryMode, RetryPolicy};
 use sans3_core::session::{CredentialSource, SessionConfig};
 use sans3_core::sign::Credentials;
 use sans3_platform::profile::Keys;
-use sans3_platform::{Environment, Settings};
+use sans3_platform::{Environment, Proxy, ProxyRules, Settings};
 use sans3_runtime::ClientConfig;
+use sans3_runtime::net::Origin;
 
 use crate::args::{ConnectionArgs, RetryModeArg, TransferArgs};
 use crate::engine::{Engine, Runtime};
 use crate::exit::{Failure, Site};
 use crate::operand::s3_uri;
 use crate::output::Output;
+use crate::resolve;
 use crate::size::Size;
 
 /// Where to, as whom, and how patiently.
@@ -24,6 +28,8 @@ pub(crate) struct Connection {
     pub(crate) endpoint: Endpoint,
     pub(crate) credentials: CredentialSource,
     pub(crate) ca_bundle: Option<PathBuf>,
+    proxy: ProxyRules,
+    resolve: BTreeMap<String, Vec<IpAddr>>,
     runtime: Runtime,
 }
 
@@ -60,6 +66,8 @@ impl Connection {
             endpoint,
             credentials,
             ca_bundle,
+            proxy: proxy(args, env)?,
+            resolve: resolve::merge(&args.resolve),
             runtime: args.runtime.unwrap_or_default(),
         })
     }
@@ -69,6 +77,7 @@ impl Connection {
         Site {
             region: self.endpoint.region().to_string(),
             endpoint: self.endpoint.is_custom().then(|| self.endpoint.to_string()),
+            proxy: self.proxy_for(bucket),
             anonymous: matches!(self.credentials, CredentialSource::Anonymous),
             uri: s3_uri(bucket, key),
             bucket: bucket.to_string(),
@@ -122,7 +131,20 @@ impl Connection {
     pub(crate) fn client(&self, session: SessionConfig) -> Result<Engine, Failure> {
         let mut config = ClientConfig::new(session);
         config.ca_bundle.clone_from(&self.ca_bundle);
+        config.proxy.clone_from(&self.proxy);
+        config.resolve.clone_from(&self.resolve);
         Engine::new(self.runtime, config).map_err(|error| Failure::configuration(error.to_string()))
+    }
+
+    /// The proxy that requests about the bucket go through, if any.
+    fn proxy_for(&self, bucket: &BucketName) -> Option<String> {
+        let address = self.endpoint.address(bucket, None);
+        let uri = format!("{}://{}/", address.scheme(), address.authority());
+        let origin = Origin::of(&uri.parse().ok()?);
+        let proxy = self
+            .proxy
+            .for_host(origin.is_secure(), origin.host(), origin.port());
+        proxy.map(Proxy::to_string)
     }
 }
 
@@ -179,6 +201,23 @@ fn endpoint(args: &ConnectionArgs, settings: &Settings) -> Result<Endpoint, Fail
         _ => AddressingStyle::Auto,
     };
     endpoint.with_style(style).map_err(wrong)
+}
+
+/// By the command line, else by the environment.
+fn proxy(args: &ConnectionArgs, env: &Environment) -> Result<ProxyRules, Failure> {
+    if args.no_proxy {
+        return Ok(ProxyRules::default());
+    }
+    match &args.proxy {
+        Some(url) => Proxy::parse(url.expose())
+            .map(ProxyRules::all)
+            // The error begins with "proxy: ".
+            .map_err(|error| Failure::usage(format!("--{error}"))),
+        None => ProxyRules::from_env(env).map_err(|error| {
+            Failure::configuration(error.to_string())
+                .with_advice("set the variable right, or pass --no-proxy")
+        }),
+    }
 }
 
 fn credentials(keys: &Keys) -> Result<Credentials, Failure> {

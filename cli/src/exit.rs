@@ -67,6 +67,8 @@ pub(crate) struct Site {
     pub(crate) region: String,
     /// The endpoint, where it is not Amazon's.
     pub(crate) endpoint: Option<String>,
+    /// The proxy on the way there.
+    pub(crate) proxy: Option<String>,
     pub(crate) anonymous: bool,
     /// `s3://bucket/key` or as much of it as there is; escaped.
     pub(crate) uri: String,
@@ -326,6 +328,14 @@ fn transport_advice(kind: TransportErrorKind, site: &Site) -> Option<String> {
         || format!("Amazon's endpoint in {}", site.region),
         str::to_owned,
     );
+    if let Some(proxy) = &site.proxy
+        && is_about_the_way(kind)
+    {
+        return Some(format!(
+            "requests to {server} go through the proxy {proxy}: check that it runs and lets them \
+             through, name another with --proxy or the environment, or go without with --no-proxy"
+        ));
+    }
     Some(match kind {
         TransportErrorKind::Dns => format!(
             "check the name in {server} (--endpoint-url or AWS_ENDPOINT_URL_S3), and the network"
@@ -344,6 +354,14 @@ fn transport_advice(kind: TransportErrorKind, site: &Site) -> Option<String> {
         TransportErrorKind::BadHttp => format!("check that {server} is an S3 server"),
         _ => return None,
     })
+}
+
+/// Whether a failure is one of reaching the server at all.
+const fn is_about_the_way(kind: TransportErrorKind) -> bool {
+    matches!(
+        kind,
+        TransportErrorKind::Dns | TransportErrorKind::Connect | TransportErrorKind::ConnectTimeout
+    )
 }
 
 fn system_advice(kind: Option<io::ErrorKind>) -> Option<String> {
@@ -388,6 +406,7 @@ mod tests {
         Site {
             region: "us-east-1".into(),
             endpoint: None,
+            proxy: None,
             anonymous: false,
             uri: "s3://bucket/key".into(),
             bucket: "bucket".into(),

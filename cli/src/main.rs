@@ -19,6 +19,7 @@ mod plan;
 mod presign;
 mod progress;
 mod report;
+mod resolve;
 mod rm;
 mod signals;
 mod size;

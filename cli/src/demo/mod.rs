@@ -341,6 +341,7 @@ impl Act<'_> {
         let site = Site {
             region: REGION.to_owned(),
             endpoint: Some(self.stage.server.endpoint_url()),
+            proxy: None,
             anonymous: false,
             uri: format!("s3://{BUCKET}/file"),
             bucket: BUCKET.to_owned(),

@@ -6,5 +6,6 @@ mod commands;
 mod common;
 mod copy;
 mod failures;
+mod proxies;
 mod runtimes;
 mod signals;
