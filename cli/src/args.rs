@@ -144,7 +144,8 @@ pub(crate) struct OutputArgs {
 #[command(next_help_heading = "Transfer")]
 pub(crate) struct TransferArgs {
     /// Bytes a part or range, 5MiB or more for parts of an upload; an upload of at most that many goes
-    /// by one request (default: 8MiB, or more where parts would be too many)
+    /// by one request (default: 8MiB; parts of a file grow to 64MiB where that keeps them to about
+    /// 1,000, and beyond it only where 10,000 would not be enough; those of a stream grow on the way)
     #[arg(long, value_name = "SIZE")]
     pub(crate) part_size: Option<Size>,
     /// Most requests at once (default: 16)
