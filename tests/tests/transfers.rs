@@ -62,6 +62,7 @@ fn an_upload_of_any_size_is_exact_and_proved() {
             let object = rig.peer.model.object("b", "up").unwrap();
             assert!(object.data.to_vec() == bytes, "{size} bytes, {length:?}");
             assert_eq!(rig.peer.model.uploads().count(), 0);
+            assert_eq!(made.leftover, None);
         }
     }
 }

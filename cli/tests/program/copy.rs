@@ -26,6 +26,7 @@ fn a_file_goes_up_in_parts_and_comes_back_in_ranges() {
         "{}",
         up.stderr
     );
+    assert!(!up.stderr.contains("warning"), "{}", up.stderr);
     assert!(world.object("key").unwrap() == content);
     let copy = world.dir.path("copy");
     let down = world.run([

@@ -293,16 +293,13 @@ impl UploadWork {
         match complete.on_outcome(outcome, cx) {
             Completed::NotYet if self.cause.is_some() => self.abandon_complete(cx),
             Completed::NotYet => {}
-            Completed::Yes {
-                etag,
-                verified: Some(verified),
-            } => self.succeed(etag, verified),
-            Completed::Yes {
-                etag,
-                verified: None,
-            } => {
+            Completed::Yes { etag, verified } => {
+                // It has become the object.
                 self.upload_id = None;
-                self.phase = Phase::Look(Look::new(Reason::Confirm { etag }, cx));
+                match verified {
+                    Some(verified) => self.succeed(etag, verified),
+                    None => self.phase = Phase::Look(Look::new(Reason::Confirm { etag }, cx)),
+                }
             }
             Completed::Unclear { cause, gone } => {
                 self.phase = Phase::Look(Look::new(Reason::Reconcile { cause, gone }, cx));
