@@ -77,7 +77,9 @@ impl BufRead for DownloadStream {
         while self.bytes.is_empty() {
             match self.next_bytes() {
                 Ok(Some(bytes)) => self.bytes = bytes,
-                Ok(None) => break,
+                Ok(None) if self.summary().is_some() => break,
+                // Once more, for those who read on: half an object must not look like a whole one.
+                Ok(None) => return Err(io::Error::other("the download has failed")),
                 Err(error) => return Err(io::Error::other(error)),
             }
         }

@@ -53,13 +53,16 @@ impl UploadWriter {
     /// which they are sent without a copy. [`commit`](Self::commit) says how many were written.
     ///
     /// # Errors
-    /// As [`write_owned`](Self::write_owned).
+    /// As [`write_owned`](Self::write_owned); [`Error::Config`] for more than that.
     pub fn reserve(&mut self, len: usize) -> Result<&mut [u8], Error> {
         block_on(self.bytes.room())?;
-        Ok(self.bytes.reserve(len))
+        self.bytes.reserve(len)
     }
 
     /// The first `len` bytes of the place that was reserved are written.
+    ///
+    /// # Panics
+    /// Where that is more than was reserved since the last write.
     pub fn commit(&mut self, len: usize) {
         self.bytes.commit(len);
     }

@@ -65,7 +65,9 @@ impl AsyncBufRead for DownloadStream {
         while this.rest.is_empty() {
             match ready!(this.deliveries.poll_next(cx)) {
                 Some(piece) => this.rest = piece.map_err(io::Error::other)?,
-                None => break,
+                None if this.deliveries.summary().is_some() => break,
+                // Once more, for those who read on: half an object must not look like a whole one.
+                None => return Poll::Ready(Err(io::Error::other("the download has failed"))),
             }
         }
         Poll::Ready(Ok(&this.rest))

@@ -1,46 +1,50 @@
 use std::fmt;
 use std::future::poll_fn;
+use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use futures_core::Stream;
 use sans3_core::progress::Progress;
 use sans3_core::transfer::Downloaded;
 use sans3_runtime::{Deliveries, InOrder};
+use tokio::io::{AsyncBufRead, AsyncRead, ReadBuf};
 
 use crate::{Error, Running};
 
-/// The bytes of an object from first to last.
+/// The bytes of an object from first to last, as a stream or as a reader.
 ///
 /// The last item is an error where the download failed or the bytes could not be proved to be the
-/// object's. Dropping the stream cancels the download.
-pub struct DownloadStream(Deliveries<Running<Downloaded>>);
+/// object's; a reader fails then, instead of coming to its end. Dropping the stream cancels the
+/// download.
+pub struct DownloadStream {
+    deliveries: Deliveries<Running<Downloaded>>,
+    /// What a reader has not taken of the last piece.
+    rest: Bytes,
+}
 
 impl DownloadStream {
     pub(crate) const fn new(running: Running<Downloaded>, bytes: InOrder) -> Self {
-        Self(Deliveries::new(running, bytes))
+        Self {
+            deliveries: Deliveries::new(running, bytes),
+            rest: Bytes::new(),
+        }
     }
 
     /// How far the download is.
     pub fn progress(&self) -> Progress {
-        self.0.download().progress()
+        self.deliveries.download().progress()
     }
 
     /// What was downloaded: present once the stream has ended without an error.
     pub fn summary(&self) -> Option<&Downloaded> {
-        self.0.summary()
+        self.deliveries.summary()
     }
 
     /// The next bytes; `None` at the end and after an error.
     pub async fn next(&mut self) -> Option<Result<Bytes, Error>> {
-        poll_fn(|cx| self.0.poll_next(cx)).await
-    }
-}
-
-impl fmt::Debug for DownloadStream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("DownloadStream").field(&self.0).finish()
+        poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
 }
 
@@ -48,6 +52,51 @@ impl Stream for DownloadStream {
     type Item = Result<Bytes, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.poll_next(cx)
+        if self.rest.is_empty() {
+            return self.deliveries.poll_next(cx);
+        }
+        Poll::Ready(Some(Ok(std::mem::take(&mut self.rest))))
+    }
+}
+
+impl AsyncBufRead for DownloadStream {
+    fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
+        let this = self.get_mut();
+        while this.rest.is_empty() {
+            match ready!(this.deliveries.poll_next(cx)) {
+                Some(piece) => this.rest = piece.map_err(io::Error::other)?,
+                None if this.deliveries.summary().is_some() => break,
+                // Once more, for those who read on: half an object must not look like a whole one.
+                None => return Poll::Ready(Err(io::Error::other("the download has failed"))),
+            }
+        }
+        Poll::Ready(Ok(&this.rest))
+    }
+
+    fn consume(mut self: Pin<&mut Self>, amount: usize) {
+        let amount = amount.min(self.rest.len());
+        self.rest.advance(amount);
+    }
+}
+
+impl AsyncRead for DownloadStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let bytes = ready!(self.as_mut().poll_fill_buf(cx))?;
+        let read = bytes.len().min(into.remaining());
+        into.put_slice(&bytes[..read]);
+        self.consume(read);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl fmt::Debug for DownloadStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("DownloadStream")
+            .field(&self.deliveries)
+            .finish()
     }
 }

@@ -10,10 +10,11 @@ use common::{
     upload,
 };
 use sans3_core::checksum::Algorithm;
+use sans3_core::etag::ETag;
 use sans3_core::operation::{HeadObject, ListObjectsV2};
-use sans3_core::transfer::Verified;
+use sans3_core::transfer::{Download, Verified};
 use sans3_tokio::{Error, Replace};
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 #[tokio::test]
 async fn downloads_to_a_file() {
@@ -67,6 +68,28 @@ async fn streams_in_order() {
         assert_eq!(summary.size, len);
         assert_eq!(summary.verified, Verified::FullObject(Algorithm::Crc64Nvme));
     }
+}
+
+#[tokio::test]
+async fn reads_in_order_and_never_mistakes_an_error_for_the_end() {
+    let content = bytes(3 * PART + 5);
+    let server = server_with(&content);
+    let mut stream = client(&server).download_stream(download());
+    let (mut first, mut rest) = ([0; 7], Vec::new());
+    stream.read_exact(&mut first).await.unwrap();
+    stream.read_to_end(&mut rest).await.unwrap();
+    assert!([&first[..], &rest].concat() == content);
+    assert_eq!(stream.summary().unwrap().size, content.len() as u64);
+
+    let nothing = Download {
+        if_match: ETag::new("\"other\"").ok(),
+        ..download()
+    };
+    let mut stream = client(&server).download_stream(nothing);
+    for _ in 0..3 {
+        stream.read(&mut first).await.unwrap_err();
+    }
+    assert_eq!(stream.summary(), None);
 }
 
 #[tokio::test]

@@ -191,6 +191,8 @@ impl Desk {
 
     fn end(&mut self, transfer: TransferId, now: Instant) {
         self.publish(transfer, now);
+        // Whoever has the result may ask at once what went wrong on the way to it.
+        self.shared.add_notices(self.session.take_notices());
         let Some(entry) = self.transfers.remove(&transfer) else {
             return;
         };

@@ -62,7 +62,7 @@ fn a_writer_takes_copies_gifts_and_what_is_written_in_place() {
                     }
                     1 => writer.write_owned(piece),
                     _ => {
-                        writer.reserve(100)[..piece.len()].copy_from_slice(&piece);
+                        writer.reserve(100).unwrap()[..piece.len()].copy_from_slice(&piece);
                         writer.commit(piece.len());
                     }
                 }
@@ -74,6 +74,25 @@ fn a_writer_takes_copies_gifts_and_what_is_written_in_place() {
         assert_eq!(uploaded.size, len as u64);
         assert!(world.stored().unwrap() == content, "{len} bytes");
     }
+}
+
+#[test]
+fn no_more_is_reserved_than_there_is_nor_committed_than_was_reserved() {
+    let mut world = World::calm();
+    let ticket = world.hub.ticket();
+    let (uploading, mut writer) = world.hub.upload_written(upload(), &ticket);
+    let most = sans3_runtime::PushWriter::MAX_RESERVE;
+    let writing = async move {
+        writer.room().await.unwrap();
+        assert_eq!(writer.reserve(most).unwrap().len(), most);
+        assert!(matches!(writer.reserve(most + 1), Err(Error::Config(_))));
+        writer.reserve(10).unwrap();
+        writer.commit(11);
+    };
+    let committed = std::panic::AssertUnwindSafe(|| world.run(both(uploading, writing)));
+    let panic = std::panic::catch_unwind(committed).unwrap_err();
+    let text = panic.downcast_ref::<String>().unwrap();
+    assert!(text.contains("the 10 bytes reserved, got 11"), "{text}");
 }
 
 #[test]

@@ -56,6 +56,8 @@ pub struct PushWriter {
     filling: Option<Buffer>,
     /// What belongs to a part that was not granted yet.
     surplus: Option<Bytes>,
+    /// How much may be committed.
+    reserved: usize,
 }
 
 /// The two ends of a stream.
@@ -66,6 +68,7 @@ pub(crate) fn pushed(pool: &Arc<BufferPool>) -> (PushWriter, Arc<PushSource>) {
         pool: Arc::clone(pool),
         filling: None,
         surplus: None,
+        reserved: 0,
     };
     (writer, source)
 }
@@ -202,6 +205,7 @@ impl PushWriter {
     /// Takes as many of `bytes` as fit, by copying them. Some do where there is
     /// [room](Self::poll_room).
     pub fn write(&mut self, bytes: &[u8]) -> usize {
+        self.reserved = 0;
         let taken = bytes.len().min(self.part_left());
         let buffer = self.filling.get_or_insert_with(|| self.pool.take());
         let rest = buffer.append(&bytes[..taken]).len();
@@ -216,11 +220,17 @@ impl PushWriter {
         self.put(bytes);
     }
 
-    /// A place for `len` bytes, at most [`MAX_RESERVE`](Self::MAX_RESERVE), which
-    /// [`commit`](Self::commit) counts as written. To be called where there is
-    /// [room](Self::poll_room).
-    pub fn reserve(&mut self, len: usize) -> &mut [u8] {
-        let len = len.min(BUFFER_SIZE);
+    /// A place for `len` bytes, which [`commit`](Self::commit) counts as written. To be called
+    /// where there is [room](Self::poll_room).
+    ///
+    /// # Errors
+    /// [`Error::Config`]: more than [`MAX_RESERVE`](Self::MAX_RESERVE).
+    pub fn reserve(&mut self, len: usize) -> Result<&mut [u8], Error> {
+        if len > Self::MAX_RESERVE {
+            let most = Self::MAX_RESERVE;
+            let text = format!("expected to reserve at most {most} bytes at once, got {len}");
+            return Err(Error::Config(text));
+        }
         if self
             .filling
             .as_ref()
@@ -228,8 +238,9 @@ impl PushWriter {
         {
             self.hand_over();
         }
+        self.reserved = len;
         let buffer = self.filling.get_or_insert_with(|| self.pool.take());
-        &mut buffer.spare()[..len]
+        Ok(&mut buffer.spare()[..len])
     }
 
     /// A place for as many bytes as come next without a gap: at least one where there is
@@ -238,12 +249,21 @@ impl PushWriter {
         let left = self.part_left();
         let buffer = self.filling.get_or_insert_with(|| self.pool.take());
         let spare = buffer.spare();
-        let len = spare.len().min(left);
-        &mut spare[..len]
+        self.reserved = spare.len().min(left);
+        &mut spare[..self.reserved]
     }
 
     /// The first `len` bytes of the place that was reserved are written.
+    ///
+    /// # Panics
+    /// Where that is more than was reserved since the last write: what lies there is not the
+    /// caller's.
     pub fn commit(&mut self, len: usize) {
+        let reserved = std::mem::take(&mut self.reserved);
+        assert!(
+            len <= reserved,
+            "expected to commit at most the {reserved} bytes reserved, got {len}"
+        );
         if let Some(buffer) = &mut self.filling {
             buffer.commit(len);
         }
@@ -325,6 +345,7 @@ impl PushWriter {
     }
 
     fn hand_over(&mut self) {
+        self.reserved = 0;
         if let Some(buffer) = self.filling.take_if(|buffer| !buffer.is_empty()) {
             self.put(buffer.freeze());
         }

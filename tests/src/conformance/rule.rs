@@ -41,8 +41,9 @@ impl Rule {
                  a body; nothing is added"
             }
             Self::Expect => {
-                "a body of 1 MiB or more waits for 100 Continue or for 1 s, and is not sent where \
-                 a final answer comes first (RFC 9110, section 10.1.1)"
+                "until the server has stored one, a body of 1 MiB or more waits for 100 Continue or \
+                 for 1 s, and is not sent where a final answer comes first (RFC 9110, section \
+                 10.1.1)"
             }
             Self::Target => {
                 "the target is sent byte for byte; statuses are no errors of the adapter, \

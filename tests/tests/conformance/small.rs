@@ -410,7 +410,8 @@ impl Run {
         stream.write_all(&body)?;
         loop {
             let answer = stream.answer(&mut read)?;
-            if !answer.head.status.is_informational() {
+            // Nobody asks for another protocol: 101 is final.
+            if !answer.head.status.is_informational() || answer.head.status == 101 {
                 return Ok(answer);
             }
             read = answer.rest;

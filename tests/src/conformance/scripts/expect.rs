@@ -15,7 +15,14 @@ const A_MOMENT: Act = Act::Hold(Duration::from_millis(200));
 const NOTHING: &str = "nothing came meanwhile";
 
 pub(super) fn scripts(features: Features) -> Vec<Script> {
-    let mut scripts = vec![continued(), silent(), late(), small(features), closed()];
+    let mut scripts = vec![
+        continued(),
+        silent(),
+        late(),
+        once(),
+        small(features),
+        closed(),
+    ];
     let denied = "<Error><Code>AccessDenied</Code></Error>";
     let refusals = [
         ("403 Forbidden", denied, "403 AccessDenied"),
@@ -98,6 +105,35 @@ fn late() -> Script {
                 .body(&bytes),
             recheck(Same),
             line("uploaded: 2097152 bytes, parts: 0"),
+        ],
+    )
+}
+
+fn once() -> Script {
+    let bytes = content(MEBIBYTE);
+    let asked = [&[Act::Head, send(CONTINUE)][..], &good(&bytes)].concat();
+    let unasked = [&[Act::Head][..], &good(&bytes)].concat();
+    let uploaded = || line("uploaded: 1048576 bytes, parts: 0");
+    // Which fields go out where nothing is asked.
+    let without = Features {
+        expect_continue: false,
+        ..Features::all()
+    };
+    sending(
+        "where a server has stored a large body, the next one goes out at once",
+        &bytes,
+    )
+    .work(upload(&bytes))
+    .connection([asked, unasked].concat())
+    .log(
+        1,
+        [
+            put(New, &bytes, Features::all()).body(&bytes),
+            recheck(Same),
+            put(Same, &bytes, without).body(&bytes),
+            recheck(Same),
+            uploaded(),
+            uploaded(),
         ],
     )
 }
