@@ -1,6 +1,5 @@
-//! An adapter of sans3 around reqwest, which uploads a file and downloads it again. Left out are
-//! TLS, proxies, `Expect: 100-continue` and credentials that expire.
-//! `cargo run -p sans3-testkit --example reqwest -- http://127.0.0.1:9000 BUCKET KEY FILE COPY`
+//! An adapter around reqwest, without TLS, proxies, `Expect` and credentials that expire. It copies
+//! there and back: `cargo run -p sans3-testkit --example reqwest -- URL BUCKET KEY FILE COPY`
 
 use std::{convert::Infallible, env, error::Error, io, iter, time::Duration, time::Instant};
 
@@ -24,12 +23,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let session = SessionConfig::new(endpoint, CredentialSource::Anonymous);
     let hub = open(ClientConfig::new(session))?;
     let (bucket, key) = (BucketName::new(bucket)?, ObjectKey::new(key.as_str())?);
-    let upload = Upload::new(bucket.clone(), key.clone(), Length::Known(0)); // as long as the file
-    let uploaded = hub.upload_file(upload, file.as_ref(), &hub.ticket());
-    println!("{:?}", uploaded.await?);
-    let (download, copy) = (Download::new(bucket, key), copy.as_ref());
-    let downloaded = hub.download_to_file(download, copy, Replace::No, &hub.ticket());
-    println!("{:?}", downloaded.await?);
+    let spec = Upload::new(bucket.clone(), key.clone(), Length::Known(0)); // as long as the file
+    hub.upload_file(spec, file.as_ref(), &hub.ticket()).await?;
+    let (spec, copy) = (Download::new(bucket, key), copy.as_ref());
+    let copied = hub.download_to_file(spec, copy, Replace::No, &hub.ticket());
+    println!("{:?}", copied.await?);
     Ok(())
 }
 

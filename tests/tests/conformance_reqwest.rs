@@ -13,6 +13,7 @@ use sans3_core::transfer::{Call, Download};
 use sans3_runtime::{ClientConfig, Deliveries, Error, Hub, Ticket};
 use sans3_testkit::conformance::{Adapter, Done, Features, Job, Pace, Report, Work, check};
 use tokio::runtime::Builder;
+use tokio::task::spawn_blocking;
 
 #[expect(dead_code, reason = "a program's main function, and what only it uses")]
 #[path = "../examples/reqwest.rs"]
@@ -40,7 +41,9 @@ impl Adapter for Reqwest {
     fn run(&self, job: Job) -> Report {
         let mut runtime = Builder::new_multi_thread();
         let runtime = runtime.worker_threads(1).enable_all().build();
-        runtime.unwrap().block_on(carry_out(job))
+        let runtime = runtime.unwrap();
+        // On the driver's thread, which has told all its notices when a result is looked at.
+        runtime.block_on(runtime.spawn(carry_out(job))).unwrap()
     }
 
     fn features(&self) -> Features {
@@ -81,7 +84,7 @@ async fn carry_out(job: Job) -> Report {
                 let deleted = hub.transfer(Call::new(delete), &ticket).await;
                 report.push(deleted.map_err(transfer_error), Done::Deleted);
             }
-            Work::Wait(gate) => gate.wait(),
+            Work::Wait(gate) => spawn_blocking(move || gate.wait()).await.unwrap(),
         }
     }
     report.notices = hub.notices();
