@@ -146,7 +146,7 @@ impl Setup<'_> {
     /// Asks the proxy for a tunnel. `None` where it takes too long.
     fn open(&self, mut tunnel: Tunnel) -> Result<Option<()>, Fault> {
         let mut stream = Stream::plain();
-        let request = tunnel.request();
+        let request = tunnel.request()?;
         let mut unsent = request.as_slice();
         let mut buffer = [0; 4096];
         loop {

@@ -78,7 +78,7 @@ async fn dig(stream: &mut Async<TcpStream>, mut tunnel: Tunnel) -> Result<(), Fa
         kind: TransportErrorKind::Connect,
         ..Fault::from_io(&error)
     };
-    stream.write_all(&tunnel.request()).await.map_err(failed)?;
+    stream.write_all(&tunnel.request()?).await.map_err(failed)?;
     let mut buffer = [0; 4096];
     loop {
         let read = stream.read(&mut buffer).await.map_err(failed)?;

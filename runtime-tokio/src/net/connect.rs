@@ -108,7 +108,7 @@ async fn dig(stream: &mut TcpStream, mut tunnel: Tunnel) -> Result<(), Fault> {
         kind: TransportErrorKind::Connect,
         ..Fault::from_io(&error)
     };
-    stream.write_all(&tunnel.request()).await.map_err(failed)?;
+    stream.write_all(&tunnel.request()?).await.map_err(failed)?;
     let mut buffer = [0; 4096];
     loop {
         let read = stream.read(&mut buffer).await.map_err(failed)?;

@@ -2,14 +2,9 @@ use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::response::Parts;
 use http::{HeaderMap, Version};
 use sans3_core::error::TransportErrorKind;
+use sans3_core::http1::{MAX_FIELDS, MAX_HEAD};
 
 use super::Fault;
-
-/// The most bytes of a response head.
-pub const MAX_HEAD: usize = 64 * 1024;
-
-/// The most fields of a response head.
-pub const MAX_FIELDS: usize = 128;
 
 /// Refuses a head beyond the limits that all adapters keep, and one that says in two ways how long
 /// its body is: that may mean to smuggle another answer (RFC 9112, section 6.3). For HTTP libraries

@@ -21,10 +21,11 @@ mod tls;
 mod tunnel;
 
 pub use fault::{Fault, chain};
-pub use framing::{MAX_FIELDS, MAX_HEAD, check_head};
+pub use framing::check_head;
 pub use idle::Idle;
 pub use origin::Origin;
 pub use resolve::Resolver;
 pub use route::Route;
+pub use sans3_core::http1::{MAX_FIELDS, MAX_HEAD};
 pub use tls::{TlsSetupError, client_config};
 pub use tunnel::{Progress, Tunnel};

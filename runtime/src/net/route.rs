@@ -188,7 +188,7 @@ mod tests {
         let route = route("https://x/k", Some("http://p:3128"));
         assert_eq!((route.host(), route.port()), ("p", 3128));
         assert!(!route.is_absolute());
-        let asked = route.tunnel().unwrap().request();
+        let asked = route.tunnel().unwrap().request().unwrap();
         assert!(asked.starts_with(b"CONNECT x:443 HTTP/1.1\r\n"));
     }
 
@@ -203,7 +203,7 @@ mod tests {
         );
         let tunnelled = route("https://x", proxy);
         assert_eq!(tunnelled.proxy_authorization(), None);
-        let asked = String::from_utf8(tunnelled.tunnel().unwrap().request()).unwrap();
+        let asked = String::from_utf8(tunnelled.tunnel().unwrap().request().unwrap()).unwrap();
         assert!(
             asked.contains(&format!("\r\nproxy-authorization: {value}\r\n")),
             "{asked}"

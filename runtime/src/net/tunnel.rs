@@ -1,18 +1,11 @@
 use std::fmt;
 
-use http::{HeaderValue, StatusCode};
+use http::header::PROXY_AUTHORIZATION;
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use sans3_core::error::TransportErrorKind;
+use sans3_core::http1::{self, HeadRead, HeadReader};
 
 use super::{Fault, Origin};
-
-/// The most bytes of a proxy's answer, interim ones included.
-const MAX_HEAD: usize = 64 * 1024;
-
-/// The most fields of a proxy's answer.
-const MAX_FIELDS: usize = 128;
-
-/// What every answer begins with.
-const HTTP: &[u8] = b"HTTP/1.";
 
 /// A tunnel to an origin through a proxy, as it is asked for (RFC 9110, section 9.3.6): no
 /// sockets, only what is said on one.
@@ -23,10 +16,9 @@ pub struct Tunnel {
     authority: String,
     proxy: String,
     authorization: Option<HeaderValue>,
+    reader: HeadReader,
     /// What came of a head that is not complete.
     head: Vec<u8>,
-    /// How many bytes were read of complete heads, all of them interim ones.
-    passed: usize,
     open: bool,
 }
 
@@ -46,24 +38,25 @@ impl Tunnel {
             authority: origin.authority(),
             proxy,
             authorization,
+            reader: HeadReader::new(&Method::CONNECT),
             head: Vec::new(),
-            passed: 0,
             open: false,
         }
     }
 
     /// The bytes to send first. They may hold a password.
-    pub fn request(&self) -> Vec<u8> {
-        let authority = &self.authority;
-        let head = format!("CONNECT {authority} HTTP/1.1\r\nhost: {authority}\r\n");
-        let mut bytes = head.into_bytes();
+    ///
+    /// # Errors
+    /// [`TransportErrorKind::Other`]: the origin is not one that can be asked for.
+    pub fn request(&self) -> Result<Vec<u8>, Fault> {
+        let mut fields = HeaderMap::new();
         if let Some(value) = &self.authorization {
-            bytes.extend_from_slice(b"proxy-authorization: ");
-            bytes.extend_from_slice(value.as_bytes());
-            bytes.extend_from_slice(b"\r\n");
+            fields.insert(PROXY_AUTHORIZATION, value.clone());
         }
-        bytes.extend_from_slice(b"\r\n");
-        bytes
+        let mut bytes = Vec::new();
+        http1::connect_head(&self.authority, &fields, &mut bytes)
+            .map_err(|error| self.misread(&error))?;
+        Ok(bytes)
     }
 
     /// Takes what the proxy sent, in pieces of any size. 2xx opens the tunnel, whatever the
@@ -73,19 +66,27 @@ impl Tunnel {
     /// Any other status, an answer that is not HTTP or too large, and bytes behind it: a TLS server
     /// does not speak first, so they are not the origin's. The connection is of no more use then.
     pub fn read(&mut self, bytes: &[u8]) -> Result<Progress, Fault> {
-        for (index, &byte) in bytes.iter().enumerate() {
-            if self.open {
-                let left = bytes.len() - index;
-                let seen = format!("sent {left} bytes behind its answer, where none were expected");
-                return Err(self.fault(TransportErrorKind::BadHttp, seen));
+        self.head.extend_from_slice(bytes);
+        while !self.open {
+            match self.reader.read(&self.head) {
+                Ok(HeadRead::Incomplete) => return Ok(Progress::More),
+                // More is to come (RFC 9110, section 15.2).
+                Ok(HeadRead::Interim { consumed, .. }) => drop(self.head.drain(..consumed)),
+                Ok(HeadRead::Final { head, consumed, .. }) => {
+                    self.judge(head.status)?;
+                    self.head.drain(..consumed);
+                    self.open = true;
+                }
+                Err(error) => return Err(self.misread(&error)),
             }
-            self.take(byte)?;
         }
-        Ok(if self.open {
-            Progress::Open
-        } else {
-            Progress::More
-        })
+        match self.head.len() {
+            0 => Ok(Progress::Open),
+            left => {
+                let seen = format!("sent {left} bytes behind its answer, where none were expected");
+                Err(self.fault(TransportErrorKind::BadHttp, seen))
+            }
+        }
     }
 
     /// The proxy closed the connection before the tunnel was open.
@@ -94,56 +95,10 @@ impl Tunnel {
         self.fault(TransportErrorKind::Connect, seen)
     }
 
-    /// One byte of a head. What can't become one is refused at once, as its end may never come.
-    fn take(&mut self, byte: u8) -> Result<(), Fault> {
-        let at = self.head.len();
-        if HTTP.get(at).is_some_and(|expected| *expected != byte) {
-            return Err(self.no_http());
-        }
-        if self.passed + at >= MAX_HEAD {
-            let seen = format!("sent more than {MAX_HEAD} bytes without an end of its answer");
-            return Err(self.fault(TransportErrorKind::HeadTooLarge, seen));
-        }
-        let after_cr = self.head.last() == Some(&b'\r');
-        if after_cr != (byte == b'\n') {
-            return Err(self.no_http());
-        }
-        self.head.push(byte);
-        if self.head.ends_with(b"\r\n\r\n") {
-            let status = self.status()?;
-            self.passed += self.head.len();
-            self.head.clear();
-            self.judge(status)?;
-        }
-        Ok(())
-    }
-
-    fn status(&self) -> Result<StatusCode, Fault> {
-        let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
-        let mut answer = httparse::Response::new(&mut fields);
-        match answer.parse(&self.head) {
-            Ok(httparse::Status::Complete(_)) => {}
-            Ok(httparse::Status::Partial) => return Err(self.no_http()),
-            Err(httparse::Error::TooManyHeaders) => {
-                let seen = format!("sent more than {MAX_FIELDS} fields");
-                return Err(self.fault(TransportErrorKind::HeadTooLarge, seen));
-            }
-            Err(_) => return Err(self.no_http()),
-        }
-        let code = answer.code.map(StatusCode::from_u16);
-        code.and_then(Result::ok).ok_or_else(|| self.no_http())
-    }
-
-    fn judge(&mut self, status: StatusCode) -> Result<(), Fault> {
-        match status {
-            StatusCode::SWITCHING_PROTOCOLS => {}
-            // More is to come (RFC 9110, section 15.2).
-            status if status.is_informational() => return Ok(()),
-            status if status.is_success() => {
-                self.open = true;
-                return Ok(());
-            }
-            _ => {}
+    /// Anything but success is a refusal.
+    fn judge(&self, status: StatusCode) -> Result<(), Fault> {
+        if status.is_success() {
+            return Ok(());
         }
         let hint = match (status, &self.authorization) {
             (StatusCode::PROXY_AUTHENTICATION_REQUIRED, None) => {
@@ -163,9 +118,8 @@ impl Tunnel {
         Err(self.fault(TransportErrorKind::Connect, seen))
     }
 
-    fn no_http(&self) -> Fault {
-        let seen = "sent what is not an answer of HTTP/1";
-        self.fault(TransportErrorKind::BadHttp, seen)
+    fn misread(&self, error: &http1::Error) -> Fault {
+        self.fault(error.kind(), format_args!("went wrong: {error}"))
     }
 
     fn fault(&self, kind: TransportErrorKind, seen: impl fmt::Display) -> Fault {
@@ -209,10 +163,10 @@ mod tests {
     #[test]
     fn the_request_names_the_origin_and_nothing_else() {
         let expected = b"CONNECT x.example:443 HTTP/1.1\r\nhost: x.example:443\r\n\r\n";
-        assert_eq!(fresh().request(), expected);
+        assert_eq!(fresh().request().unwrap(), expected);
         let origin = Origin::of(&"https://[::1]:9000".parse().unwrap());
         let login = Some(HeaderValue::from_static("Basic dTpw"));
-        let asked = Tunnel::new(&origin, "p".into(), login).request();
+        let asked = Tunnel::new(&origin, "p".into(), login).request().unwrap();
         let expected = b"CONNECT [::1]:9000 HTTP/1.1\r\nhost: [::1]:9000\r\n\
                          proxy-authorization: Basic dTpw\r\n\r\n";
         assert_eq!(asked, expected);
@@ -281,16 +235,16 @@ mod tests {
         assert!(fault.detail.contains("5 bytes behind"), "{}", fault.detail);
         let mut tunnel = fresh();
         tunnel.read(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
-        assert!(tunnel.read(b"h").is_err());
         assert_eq!(tunnel.read(b""), Ok(Progress::Open));
+        assert!(tunnel.read(b"h").is_err());
     }
 
     #[test]
     fn what_is_not_http_is_refused_at_once() {
         for answer in [
             &b"SSH-2.0-x\r\n"[..],
-            b"\x15\x03\x01\x00\x02",
-            b"\r\n",
+            b"\x15\x03\x01\x00\x02\x02\x46\x00",
+            b"\r\nHTTP/1.",
             b"HTTP/2 200\r\n\r\n",
             b"HTTP/1.1 200 OK\n",
             b"HTTP/1.1 200 OK\r\na: b\rc",
@@ -299,7 +253,7 @@ mod tests {
             b"HTTP/1.1 200 OK\r\n a: b\r\n\r\n",
             b"HTTP/1.1 200 OK\r\na : b\r\n\r\n",
             b"HTTP/1.1 200 OK\r\na: b\0\r\n\r\n",
-            b"HTTP/1.1 100\r\n\r\nX",
+            b"HTTP/1.1 100\r\n\r\nXXXXXXXX",
         ] {
             let fault = refusal(answer);
             assert_eq!(
@@ -314,19 +268,22 @@ mod tests {
     #[test]
     fn an_answer_is_bounded_in_bytes_and_fields() {
         let mut long = b"HTTP/1.1 200 OK\r\na: ".to_vec();
-        long.resize(MAX_HEAD, b'x');
+        long.resize(http1::MAX_HEAD - 1, b'x');
         let mut tunnel = fresh();
         assert_eq!(tunnel.read(&long), Ok(Progress::More));
         let fault = tunnel.read(b"x").unwrap_err();
         assert_eq!(fault.kind, TransportErrorKind::HeadTooLarge);
 
-        let endless = b"HTTP/1.1 100 Continue\r\n\r\n".repeat(MAX_HEAD / 25 + 1);
+        let endless = b"HTTP/1.1 100 Continue\r\n\r\n".repeat(http1::MAX_INTERIM / 25 + 1);
         assert_eq!(refusal(&endless).kind, TransportErrorKind::HeadTooLarge);
 
         let fields = |count| format!("HTTP/1.1 200 OK\r\n{}\r\n", "a: b\r\n".repeat(count));
         let mut most = fresh();
-        assert_eq!(most.read(fields(MAX_FIELDS).as_bytes()), Ok(Progress::Open));
-        let fault = refusal(fields(MAX_FIELDS + 1).as_bytes());
+        assert_eq!(
+            most.read(fields(http1::MAX_FIELDS).as_bytes()),
+            Ok(Progress::Open)
+        );
+        let fault = refusal(fields(http1::MAX_FIELDS + 1).as_bytes());
         assert_eq!(fault.kind, TransportErrorKind::HeadTooLarge);
     }
 

@@ -259,7 +259,7 @@ impl PushWriter {
     /// Where that is more than was reserved since the last write: what lies there is not the
     /// caller's.
     pub fn commit(&mut self, len: usize) {
-        let reserved = std::mem::take(&mut self.reserved);
+        let reserved = mem::take(&mut self.reserved);
         assert!(
             len <= reserved,
             "expected to commit at most the {reserved} bytes reserved, got {len}"
