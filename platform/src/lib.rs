@@ -5,6 +5,7 @@
 //! | [`profile`] | finds credentials, region and endpoint in the environment and in AWS's shared files |
 //! | [`place`] | puts a download under its final name, whole or not at all |
 //! | [`source`] | opens a file to upload, and notices when it changes |
+//! | [`positioned`] | reads and writes a file at offsets |
 //! | [`address`] | says in which order, and when, a host's addresses are tried |
 //! | [`proxy`] | says which hosts are reached through a proxy |
 //!
@@ -17,7 +18,7 @@ pub mod address;
 pub mod env;
 pub mod error;
 pub mod place;
-mod positioned;
+pub mod positioned;
 pub mod profile;
 pub mod proxy;
 pub mod secret;

@@ -4,20 +4,30 @@ use std::fs::File;
 use std::io;
 
 /// Writes all of `bytes` at `offset`. Short writes go on, and interrupted ones are repeated.
+///
+/// # Errors
+/// The system's refusal; some of the bytes may be written.
 #[cfg(unix)]
-pub(crate) fn write_all_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+pub fn write_all_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
     std::os::unix::fs::FileExt::write_all_at(file, bytes, offset)
 }
 
-/// Fills `buffer` from `offset`; an end of the file before that is `UnexpectedEof`.
+/// Fills `buffer` from `offset`.
+///
+/// # Errors
+/// [`UnexpectedEof`](io::ErrorKind::UnexpectedEof) where the file ends before that; the system's
+/// refusal.
 #[cfg(unix)]
-pub(crate) fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+pub fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
     std::os::unix::fs::FileExt::read_exact_at(file, buffer, offset)
 }
 
-/// Writes all of `bytes` at `offset`. The file's cursor moves too, which nothing here looks at.
+/// Writes all of `bytes` at `offset`. The file's cursor moves too.
+///
+/// # Errors
+/// The system's refusal; some of the bytes may be written.
 #[cfg(windows)]
-pub(crate) fn write_all_at(file: &File, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
+pub fn write_all_at(file: &File, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
     use std::os::windows::fs::FileExt;
     while !bytes.is_empty() {
         match file.seek_write(bytes, offset) {
@@ -33,9 +43,13 @@ pub(crate) fn write_all_at(file: &File, mut bytes: &[u8], mut offset: u64) -> io
     Ok(())
 }
 
-/// Fills `buffer` from `offset`; an end of the file before that is `UnexpectedEof`.
+/// Fills `buffer` from `offset`.
+///
+/// # Errors
+/// [`UnexpectedEof`](io::ErrorKind::UnexpectedEof) where the file ends before that; the system's
+/// refusal.
 #[cfg(windows)]
-pub(crate) fn read_exact_at(file: &File, mut buffer: &mut [u8], mut offset: u64) -> io::Result<()> {
+pub fn read_exact_at(file: &File, mut buffer: &mut [u8], mut offset: u64) -> io::Result<()> {
     use std::os::windows::fs::FileExt;
     while !buffer.is_empty() {
         match file.seek_read(buffer, offset) {

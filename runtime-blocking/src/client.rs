@@ -1,6 +1,6 @@
 use std::fmt;
 use std::future::{Future, poll_fn};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use bytes::Bytes;
 use sans3_core::operation::{GetObject, ListObjectsV2, Operation};
 use sans3_core::session::Notice;
 use sans3_core::transfer::{Call, Download, Downloaded, Transfer, Upload, Uploaded};
-use sans3_runtime::{Deliveries, Hub, Offload, PollRead, Stats, Ticket};
+use sans3_runtime::{Deliveries, Hub, Offload, PollRead, ReadAt, Seeking, Stats, Ticket, WriteAt};
 
 use crate::driver::Engine;
 use crate::net::Pool;
@@ -62,6 +62,35 @@ impl Client {
         self.run(|ticket| self.hub.download_to_file(download, path, replace, ticket))
     }
 
+    /// Downloads to `target`, an open file for example, by parallel ranges, each written at its
+    /// offset by the thread that received it. At the end the target gets the object's length.
+    ///
+    /// Nothing can be taken back: bytes that were written before an error, or before the transfer
+    /// was dropped, stay written. Whether they are the object is said by the result alone. After
+    /// that nothing more is written. To have the target afterwards, share it, as an `Arc<File>` for
+    /// example.
+    pub fn download_at(
+        &self,
+        download: Download,
+        target: impl WriteAt + 'static,
+    ) -> Running<Downloaded> {
+        self.run(|ticket| self.hub.download_at(download, target, ticket))
+    }
+
+    /// As [`download_at`](Self::download_at), for what has a cursor: it is written by one thread at
+    /// a time, from its beginning, and flushed at the end.
+    ///
+    /// [`Write`] and [`Seek`] know no way to shorten anything: where `target` may have been longer
+    /// than the object, or the object may have been replaced by a shorter one meanwhile, cut it to
+    /// [`Downloaded::size`].
+    pub fn download_seek(
+        &self,
+        download: Download,
+        target: impl Write + Seek + Send + 'static,
+    ) -> Running<Downloaded> {
+        self.download_at(download, Seeking::new(target))
+    }
+
     /// Downloads in order to `writer`, and flushes it at the end. It is written to by the thread
     /// that [waits](Running::wait). What was written before an error stays written.
     pub fn download_to_writer(
@@ -105,6 +134,24 @@ impl Client {
     /// meanwhile is an error, and leaves nothing on the server.
     pub fn upload_file(&self, upload: Upload, path: &Path) -> Running<Uploaded> {
         self.run(|ticket| self.hub.upload_file(upload, path, ticket))
+    }
+
+    /// Uploads what `source` holds, an open file for example; its length takes the place of the one
+    /// in `upload`. Unlike those of a [reader](Self::upload_reader), its parts are not kept in
+    /// memory: each is read by the thread that sends it, and read again where that fails. A source
+    /// that [changes](ReadAt::version) meanwhile is an error, and leaves nothing on the server.
+    pub fn upload_at(&self, upload: Upload, source: impl ReadAt + 'static) -> Running<Uploaded> {
+        self.run(|ticket| self.hub.upload_at(upload, source, ticket))
+    }
+
+    /// As [`upload_at`](Self::upload_at), for what has a cursor: it is read by one thread at a time,
+    /// from its beginning to its end, wherever the cursor is.
+    pub fn upload_seek(
+        &self,
+        upload: Upload,
+        source: impl Read + Seek + Send + 'static,
+    ) -> Running<Uploaded> {
+        self.upload_at(upload, Seeking::new(source))
     }
 
     /// Uploads bytes, whose length takes the place of the one in `upload`.

@@ -51,6 +51,8 @@ mod writer;
 pub use client::Client;
 pub use pages::Pages;
 pub use running::{Control, Running};
-pub use sans3_runtime::{ClientConfig, Error, ProvideCredentials, ProxyRules, Replace, Stats};
+pub use sans3_runtime::{
+    ClientConfig, Error, ProvideCredentials, ProxyRules, ReadAt, Replace, Seeking, Stats, WriteAt,
+};
 pub use stream::DownloadStream;
 pub use writer::UploadWriter;

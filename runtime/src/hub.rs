@@ -26,7 +26,7 @@ use crate::shared::{Shared, Stats};
 use crate::sink::{FileSink, MemorySink, OrderedSink, Sink};
 use crate::source::{FileSource, PushWriter, Source, pushed};
 use crate::ticket::Ticket;
-use crate::{ClientConfig, Desk, Error, clock};
+use crate::{ClientConfig, Desk, Error, ReadAt, WriteAt, clock};
 
 /// How many buffers an exchange has in use at most: one that is filled, one that is full, one that
 /// is written.
@@ -183,11 +183,49 @@ impl Hub {
                     sink.discard();
                     Err(Error::cancelled())
                 }
-                Ok(downloaded) => Ok(sink.commit(downloaded.size).map(|()| downloaded)?),
+                Ok(downloaded) => sink.commit(downloaded.size).map(|()| downloaded),
                 Err(error) => {
                     sink.discard();
                     Err(error)
                 }
+            })
+            .await?
+        })
+    }
+
+    /// Downloads to `target`, by parallel ranges, and gives it the object's length at the end.
+    ///
+    /// Bytes that were written before an error, or before the future was dropped, stay written:
+    /// that they are the object is said by the result alone. Nothing is written to `target` after
+    /// the result is here.
+    pub fn download_at<W: WriteAt + 'static>(
+        &self,
+        download: Download,
+        target: W,
+        ticket: &Arc<Ticket>,
+    ) -> impl Future<Output = Result<Downloaded, Error>> + Send + use<W> {
+        let download = Download {
+            order: Order::Random,
+            ..download
+        };
+        let ticket = Arc::clone(ticket);
+        self.job(async move |hub| {
+            let buffers = Arc::clone(&hub.0.shared.buffers);
+            let sink = Arc::new(FileSink::given(Box::new(target), buffers));
+            let mut guard = DiscardOnDrop {
+                sink: Some(Arc::clone(&sink)),
+                offload: Arc::clone(&hub.0.shared.offload),
+            };
+            let ends = Sink::file(Arc::clone(&sink)).into();
+            let result = hub.run(download, ends, &ticket).await;
+            guard.sink = None;
+            hub.offload(move || {
+                let finished = result.and_then(|downloaded| {
+                    sink.commit(downloaded.size)?;
+                    Ok(downloaded)
+                });
+                sink.discard();
+                finished
             })
             .await?
         })
@@ -251,6 +289,28 @@ impl Hub {
                 ..upload
             };
             let source = FileSource::new(file, Arc::clone(&hub.0.shared.buffers));
+            hub.run(upload, Source::file(source).into(), &ticket).await
+        })
+    }
+
+    /// Uploads what `source` holds, whose length takes the place of the one in `upload`. Its parts
+    /// are read when they are sent, and again where that fails. A source that
+    /// [changes](ReadAt::version) meanwhile is an error, and leaves nothing on the server.
+    pub fn upload_at<R: ReadAt + 'static>(
+        &self,
+        upload: Upload,
+        source: R,
+        ticket: &Arc<Ticket>,
+    ) -> impl Future<Output = Result<Uploaded, Error>> + Send + use<R> {
+        let ticket = Arc::clone(ticket);
+        self.job(async move |hub| {
+            let buffers = Arc::clone(&hub.0.shared.buffers);
+            let open = move || FileSource::given(Box::new(source), buffers);
+            let source = hub.offload(open).await?.map_err(TransferError::new)?;
+            let upload = Upload {
+                length: Length::Known(source.len()),
+                ..upload
+            };
             hub.run(upload, Source::file(source).into(), &ticket).await
         })
     }
@@ -438,6 +498,21 @@ impl Drop for CancelOnDrop<'_> {
     fn drop(&mut self) {
         if let Some(ticket) = self.0 {
             ticket.cancel();
+        }
+    }
+}
+
+/// Writes nothing more to a target whose caller turns away.
+struct DiscardOnDrop {
+    sink: Option<Arc<FileSink>>,
+    offload: Arc<dyn Offload>,
+}
+
+impl Drop for DiscardOnDrop {
+    fn drop(&mut self) {
+        if let Some(sink) = self.sink.take() {
+            // A write that is under way is waited for.
+            self.offload.offload(Box::new(move || sink.discard()));
         }
     }
 }

@@ -4,20 +4,27 @@ use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::task::{Context, Poll, ready};
 
-use sans3_core::error::SinkError;
+use sans3_core::error::{SinkError, TransferError};
 use sans3_platform::place::Options;
 use sans3_platform::{FileError, Placement};
 
-use crate::Offload;
 use crate::buffer::{Buffer, BufferPool};
 use crate::promise::{Pending, promise};
+use crate::{Error, Offload, WriteAt};
 
-/// A file that gets its name when it is whole. All calls block.
+/// A file that gets its name when it is whole, or what can be written like one. All calls block.
 pub(crate) struct FileSink {
-    /// Taken when the file is committed or discarded: a write that is under way holds that up, and
+    /// Taken when the target is committed or discarded: a write that is under way holds that up, and
     /// one that is late finds nothing to write to.
-    placement: RwLock<Option<Placement>>,
+    target: RwLock<Option<Target>>,
     pool: Arc<BufferPool>,
+}
+
+enum Target {
+    /// Appears as a whole.
+    File(Placement),
+    /// Given by the caller: what is written stays written.
+    Given(Box<dyn WriteAt>),
 }
 
 /// Gathers the bytes of one exchange and writes a buffer at a time, of which one may be under way
@@ -38,42 +45,51 @@ impl FileSink {
         pool: Arc<BufferPool>,
     ) -> Result<Self, FileError> {
         let placement = Placement::create(target, options)?;
-        Ok(Self {
-            placement: RwLock::new(Some(placement)),
-            pool,
-        })
+        Ok(Self::new(Target::File(placement), pool))
     }
 
-    /// Gives the file its name, at the length of the object: a longer version that was read before
-    /// another took its place may have written beyond it.
-    pub(crate) fn commit(&self, len: u64) -> Result<(), FileError> {
-        let Some(placement) = self.take() else {
-            return Ok(());
-        };
-        placement.set_len(len)?;
-        placement.commit()
+    pub(crate) fn given(target: Box<dyn WriteAt>, pool: Arc<BufferPool>) -> Self {
+        Self::new(Target::Given(target), pool)
     }
 
-    /// Removes the file.
+    const fn new(target: Target, pool: Arc<BufferPool>) -> Self {
+        let target = RwLock::new(Some(target));
+        Self { target, pool }
+    }
+
+    /// Gives the target the length of the object, since a longer version that was read before
+    /// another took its place may have written beyond it; and a file its name.
+    pub(crate) fn commit(&self, len: u64) -> Result<(), Error> {
+        match self.take() {
+            None => Ok(()),
+            Some(Target::File(placement)) => {
+                placement.set_len(len)?;
+                Ok(placement.commit()?)
+            }
+            Some(Target::Given(target)) => {
+                let finished = target.finish(len);
+                Ok(finished.map_err(|error| TransferError::new(SinkError(error.to_string())))?)
+            }
+        }
+    }
+
+    /// Removes a file. Nothing more is written to what was given.
     pub(crate) fn discard(&self) {
         drop(self.take());
     }
 
     fn write(&self, at: u64, bytes: &[u8]) -> Result<(), SinkError> {
-        let placement = self
-            .placement
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
-        let Some(placement) = &*placement else {
-            return Err(SinkError("the file is closed".into()));
+        let target = self.target.read().unwrap_or_else(PoisonError::into_inner);
+        let written = match &*target {
+            None => Err("the file is closed".to_owned()),
+            Some(Target::File(file)) => file.write_all_at(bytes, at).map_err(|e| e.to_string()),
+            Some(Target::Given(given)) => given.write_all_at(bytes, at).map_err(|e| e.to_string()),
         };
-        placement
-            .write_all_at(bytes, at)
-            .map_err(|error| SinkError(error.to_string()))
+        written.map_err(SinkError)
     }
 
-    fn take(&self) -> Option<Placement> {
-        self.placement
+    fn take(&self) -> Option<Target> {
+        self.target
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .take()

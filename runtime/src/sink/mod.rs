@@ -27,7 +27,7 @@ enum Kind {
     /// The transfer brings no bytes.
     #[default]
     None,
-    /// A file, each byte at its own offset.
+    /// A file, or what can be written like one, each byte at its own offset.
     File(Arc<FileSink>),
     /// Memory, each byte at its own offset.
     Memory(Arc<MemorySink>),

@@ -34,7 +34,7 @@ enum Kind {
     None,
     /// Bytes in memory.
     Memory(Bytes),
-    /// A file: each part is read twice, once for its checksum and once to be sent.
+    /// A file, or what can be read like one: each part is read twice, once for its checksum and once to be sent.
     File(Arc<FileSource>),
     /// A stream that comes once, part by part.
     Push(Arc<PushSource>),
