@@ -41,6 +41,7 @@ mod course;
 mod crew;
 mod driver;
 mod exchange;
+mod home;
 mod net;
 mod pages;
 mod park;

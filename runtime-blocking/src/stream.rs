@@ -1,14 +1,13 @@
 use std::fmt;
 use std::io::{self, BufRead, Read};
-use std::sync::Arc;
 
 use bytes::{Buf as _, Bytes};
 use sans3_core::progress::Progress;
 use sans3_core::transfer::Downloaded;
-use sans3_runtime::{Deliveries, InOrder, Ticket};
+use sans3_runtime::{Deliveries, InOrder};
 
 use crate::Error;
-use crate::driver::Engine;
+use crate::home::Ours;
 use crate::park::block_on_poll;
 use crate::running::{Control, Job};
 
@@ -18,9 +17,8 @@ use crate::running::{Control, Job};
 /// object's: bytes are worth what the last read says. The error of a read holds an [`Error`].
 /// Dropping the stream cancels the download.
 pub struct DownloadStream {
-    deliveries: Deliveries<Job<Downloaded>>,
-    ticket: Arc<Ticket>,
-    engine: Arc<Engine>,
+    deliveries: Ours<Deliveries<Job<Downloaded>>>,
+    control: Control,
     /// What was delivered and not yet read.
     bytes: Bytes,
 }
@@ -29,25 +27,24 @@ impl DownloadStream {
     pub(crate) fn new(
         job: Job<Downloaded>,
         bytes: InOrder,
-        ticket: Arc<Ticket>,
-        engine: Arc<Engine>,
+        control: Control,
     ) -> Self {
+        let deliveries = Deliveries::new(job, bytes);
         Self {
-            deliveries: Deliveries::new(job, bytes),
-            ticket,
-            engine,
+            deliveries: Ours::new(deliveries, control.engine().home()),
+            control,
             bytes: Bytes::new(),
         }
     }
 
     /// How far the download is.
     pub fn progress(&self) -> Progress {
-        self.ticket.progress()
+        self.control.progress()
     }
 
     /// What watches the download from another thread, and cancels it: reading fails then.
     pub fn control(&self) -> Control {
-        Control::new(&self.ticket)
+        self.control.clone()
     }
 
     /// What was downloaded: present once the stream has ended without an error.
@@ -64,9 +61,12 @@ impl DownloadStream {
         if !self.bytes.is_empty() {
             return Ok(Some(std::mem::take(&mut self.bytes)));
         }
+        if self.control.is_lost() {
+            return Err(Error::Closed);
+        }
         let next = block_on_poll(|cx| self.deliveries.poll_next(cx)).transpose();
         if !matches!(next, Ok(Some(_))) {
-            self.engine.settle();
+            self.control.engine().settle();
         }
         next
     }
