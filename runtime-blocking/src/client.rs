@@ -25,6 +25,9 @@ use crate::{ClientConfig, Error, Replace};
 
 /// Carries out transfers. Clones are cheap and share everything: the bound on exchanges, the
 /// memory, the retry budget, the connections.
+///
+/// After a fork the child may go on with a client of which no transfer was under way, and all of
+/// whose results were fetched: [what works and what does not](crate#after-a-fork).
 #[derive(Clone)]
 pub struct Client {
     hub: Ours<Hub>,

@@ -74,6 +74,11 @@ impl<T> Ours<T> {
         }
     }
 
+    /// The value, unless it belongs to another process.
+    pub(crate) fn into_inner(mut self) -> Option<T> {
+        self.value.take_if(|_| !self.home.is_lost())
+    }
+
     /// Another value takes the place of this one.
     pub(crate) fn replace(&mut self, value: T) {
         *self = Self::new(value, &self.home);

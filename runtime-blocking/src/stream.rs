@@ -20,20 +20,16 @@ pub struct DownloadStream {
     deliveries: Ours<Deliveries<Job<Downloaded>>>,
     control: Control,
     /// What was delivered and not yet read.
-    bytes: Bytes,
+    bytes: Ours<Bytes>,
 }
 
 impl DownloadStream {
-    pub(crate) fn new(
-        job: Job<Downloaded>,
-        bytes: InOrder,
-        control: Control,
-    ) -> Self {
+    pub(crate) fn new(job: Job<Downloaded>, bytes: InOrder, control: Control) -> Self {
         let deliveries = Deliveries::new(job, bytes);
         Self {
             deliveries: Ours::new(deliveries, control.engine().home()),
+            bytes: Ours::new(Bytes::new(), control.engine().home()),
             control,
-            bytes: Bytes::new(),
         }
     }
 
@@ -59,7 +55,7 @@ impl DownloadStream {
     /// Why the download failed. Nothing follows.
     pub fn next_bytes(&mut self) -> Result<Option<Bytes>, Error> {
         if !self.bytes.is_empty() {
-            return Ok(Some(std::mem::take(&mut self.bytes)));
+            return Ok(Some(std::mem::take(&mut *self.bytes)));
         }
         if self.control.is_lost() {
             return Err(Error::Closed);
@@ -76,7 +72,7 @@ impl BufRead for DownloadStream {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         while self.bytes.is_empty() {
             match self.next_bytes() {
-                Ok(Some(bytes)) => self.bytes = bytes,
+                Ok(Some(bytes)) => *self.bytes = bytes,
                 Ok(None) => break,
                 Err(error) => return Err(io::Error::other(error)),
             }
@@ -85,7 +81,8 @@ impl BufRead for DownloadStream {
     }
 
     fn consume(&mut self, amount: usize) {
-        self.bytes.advance(amount.min(self.bytes.len()));
+        let amount = amount.min(self.bytes.len());
+        self.bytes.advance(amount);
     }
 }
 

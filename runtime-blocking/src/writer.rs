@@ -72,10 +72,10 @@ impl UploadWriter {
     ///
     /// # Errors
     /// Why the upload failed, also where a write has failed before.
-    pub fn finish(mut self) -> Result<Uploaded, Error> {
-        if !self.running.is_lost() {
+    pub fn finish(self) -> Result<Uploaded, Error> {
+        if let Some(bytes) = self.bytes.into_inner() {
             // Fails where the upload has failed already, which is what it says itself.
-            let _ = block_on(self.bytes.finish());
+            let _ = block_on(bytes.finish());
         }
         self.running.wait()
     }
@@ -83,9 +83,12 @@ impl UploadWriter {
     /// Gives the upload up, and waits until nothing is left of it on the server.
     ///
     /// # Errors
-    /// Why something is left behind.
+    /// Why something is left behind; [`Error::Closed`] where the upload is another process's.
     pub fn abort(self) -> Result<(), Error> {
         let Self { bytes, running } = self;
+        if running.is_lost() {
+            return Err(Error::Closed);
+        }
         running.cancel();
         drop(bytes);
         match running.wait() {
