@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::io::{BufRead as _, Write as _};
-use std::num::NonZeroU64;
+use std::num::{NonZeroU16, NonZeroU64};
 use std::path::Path;
 use std::time::Duration;
 
@@ -36,7 +36,9 @@ fn server() -> Server {
 
 fn client(server: &Server) -> Client {
     let endpoint = Endpoint::custom(&server.endpoint_url(), Region::new("us-east-1").unwrap());
-    let session = SessionConfig::new(endpoint.unwrap(), CredentialSource::Anonymous);
+    let mut session = SessionConfig::new(endpoint.unwrap(), CredentialSource::Anonymous);
+    // One connection at a time is enough.
+    session.concurrency = NonZeroU16::MIN;
     Client::new(ClientConfig::new(session)).unwrap()
 }
 
