@@ -13,20 +13,24 @@ use sans3_core::session::Notice;
 use sans3_core::transfer::{Call, Download, Downloaded, Transfer, Upload, Uploaded};
 use sans3_runtime::{Deliveries, Hub, Offload, PollRead, ReadAt, Seeking, Stats, Ticket, WriteAt};
 
-use crate::driver::Engine;
+use crate::driver::{Engine, Wanted};
+use crate::home::Ours;
 use crate::net::Pool;
 use crate::pages::Pages;
 use crate::park::block_on;
-use crate::running::{Job, Running};
+use crate::running::{Control, Job, Running};
 use crate::stream::DownloadStream;
 use crate::writer::UploadWriter;
 use crate::{ClientConfig, Error, Replace};
 
 /// Carries out transfers. Clones are cheap and share everything: the bound on exchanges, the
 /// memory, the retry budget, the connections.
+///
+/// After a fork the child may go on with a client of which no transfer was under way, and all of
+/// whose results were fetched: [what works and what does not](crate#after-a-fork).
 #[derive(Clone)]
 pub struct Client {
-    hub: Hub,
+    hub: Ours<Hub>,
     engine: Arc<Engine>,
 }
 
@@ -45,10 +49,9 @@ impl Client {
     pub fn new(config: ClientConfig) -> Result<Self, Error> {
         let parts = Hub::open(config, AtOnce)?;
         let slots = parts.network.kept;
-        Ok(Self {
-            hub: parts.hub,
-            engine: Engine::new(parts.desk, Pool::new(parts.network), slots),
-        })
+        let engine = Engine::new(parts.desk, Pool::new(parts.network), slots);
+        let hub = Ours::new(parts.hub, engine.home());
+        Ok(Self { hub, engine })
     }
 
     /// Downloads to a file, by parallel ranges. The file gets its name when it is whole and proved,
@@ -59,7 +62,7 @@ impl Client {
         path: &Path,
         replace: Replace,
     ) -> Running<Downloaded> {
-        self.run(|ticket| self.hub.download_to_file(download, path, replace, ticket))
+        self.run(|hub, ticket| hub.download_to_file(download, path, replace, ticket))
     }
 
     /// Downloads to `target`, an open file for example, by parallel ranges, each written at its
@@ -98,8 +101,8 @@ impl Client {
         download: Download,
         mut writer: impl Write + Send + 'static,
     ) -> Running<Downloaded> {
-        self.run(|ticket| {
-            let (job, bytes) = self.hub.download_in_order(download, ticket);
+        self.run(|hub, ticket| {
+            let (job, bytes) = hub.download_in_order(download, ticket);
             let mut deliveries = Deliveries::new(Box::pin(job), bytes);
             async move {
                 let failed = |error| Error::io("write the output", "", error);
@@ -115,10 +118,11 @@ impl Client {
     /// Downloads in order as a stream of bytes. Proof comes at the end: bytes are worth what the
     /// last read says.
     pub fn download_stream(&self, download: Download) -> DownloadStream {
-        let ticket = self.hub.ticket();
-        let (job, bytes) = self.hub.download_in_order(download, &ticket);
-        let job = Job::begin(job, &self.engine);
-        DownloadStream::new(job, bytes, ticket, Arc::clone(&self.engine))
+        let (hub, wanted) = self.enter();
+        let ticket = hub.ticket();
+        let (job, bytes) = hub.download_in_order(download, &ticket);
+        let job = Job::begin(job, &self.engine, wanted);
+        DownloadStream::new(job, bytes, Control::new(&ticket, &self.engine))
     }
 
     /// Downloads an object of at most `limit` bytes to memory.
@@ -127,13 +131,13 @@ impl Client {
         download: Download,
         limit: u64,
     ) -> Running<(Downloaded, Bytes)> {
-        self.run(|ticket| self.hub.download_to_memory(download, limit, ticket))
+        self.run(|hub, ticket| hub.download_to_memory(download, limit, ticket))
     }
 
     /// Uploads a file, whose length takes the place of the one in `upload`. A file that changes
     /// meanwhile is an error, and leaves nothing on the server.
     pub fn upload_file(&self, upload: Upload, path: &Path) -> Running<Uploaded> {
-        self.run(|ticket| self.hub.upload_file(upload, path, ticket))
+        self.run(|hub, ticket| hub.upload_file(upload, path, ticket))
     }
 
     /// Uploads what `source` holds, an open file for example; its length takes the place of the one
@@ -156,7 +160,7 @@ impl Client {
 
     /// Uploads bytes, whose length takes the place of the one in `upload`.
     pub fn upload_bytes(&self, upload: Upload, bytes: Bytes) -> Running<Uploaded> {
-        self.run(|ticket| self.hub.upload_bytes(upload, bytes, ticket))
+        self.run(|hub, ticket| hub.upload_bytes(upload, bytes, ticket))
     }
 
     /// Uploads what `reader` gives until its end. It is read once, part by part, by the thread that
@@ -166,15 +170,16 @@ impl Client {
         upload: Upload,
         reader: impl Read + Send + 'static,
     ) -> Running<Uploaded> {
-        self.run(|ticket| self.hub.upload_reader(upload, Reader(reader), ticket))
+        self.run(|hub, ticket| hub.upload_reader(upload, Reader(reader), ticket))
     }
 
     /// Uploads what is written. Nothing is stored before [`UploadWriter::finish`].
     pub fn upload_writer(&self, upload: Upload) -> UploadWriter {
-        let ticket = self.hub.ticket();
-        let (job, bytes) = self.hub.upload_written(upload, &ticket);
-        let job = Job::begin(job, &self.engine);
-        UploadWriter::new(bytes, Running::new(job, ticket))
+        let (hub, wanted) = self.enter();
+        let ticket = hub.ticket();
+        let (job, bytes) = hub.upload_written(upload, &ticket);
+        let job = Job::begin(job, &self.engine, wanted);
+        UploadWriter::new(bytes, Running::new(job, &ticket))
     }
 
     /// Carries out one operation.
@@ -195,7 +200,7 @@ impl Client {
     /// header that can't be signed.
     pub fn presign<O: Operation>(&self, operation: &O, expires: Duration) -> Result<String, Error> {
         let request = operation.request(&self.hub.config().endpoint);
-        block_on(self.hub.presign(request, expires))
+        block_on(self.hub().presign(request, expires))
     }
 
     /// As [`presign`](Self::presign), for the bytes of an object.
@@ -204,18 +209,18 @@ impl Client {
     /// As [`presign`](Self::presign).
     pub fn presign_get(&self, get: &GetObject, expires: Duration) -> Result<String, Error> {
         let request = get.request(&self.hub.config().endpoint);
-        block_on(self.hub.presign(request, expires))
+        block_on(self.hub().presign(request, expires))
     }
 
     /// The failed attempts since the last call, oldest first, and what was done about each. At most
     /// 1,024 are kept.
     pub fn notices(&self) -> Vec<Notice> {
-        self.hub.notices()
+        self.hub().notices()
     }
 
     /// What was used so far.
     pub fn stats(&self) -> Stats {
-        self.hub.stats()
+        self.hub().stats()
     }
 
     /// Cancels all transfers and waits until the server holds nothing of them and all threads have
@@ -224,28 +229,46 @@ impl Client {
         // Closes at once. What it would wait for, results that were not fetched yet, may be
         // fetched by this very thread later.
         let mut cx = Context::from_waker(Waker::noop());
-        let _ = pin!(self.hub.close()).poll(&mut cx);
+        let _ = pin!(self.hub().close()).poll(&mut cx);
         self.engine.stand_still();
     }
 
     /// Carries out a transfer that neither sends nor brings bytes.
     pub(crate) fn transfer<T: Transfer>(&self, transfer: T) -> Running<T::Output> {
-        self.run(|ticket| self.hub.transfer(transfer, ticket))
+        self.run(|hub, ticket| hub.transfer(transfer, ticket))
     }
 
-    fn run<T: Send + 'static, F>(&self, work: impl FnOnce(&Arc<Ticket>) -> F) -> Running<T>
+    fn run<T: Send + 'static, F>(&self, work: impl FnOnce(&Hub, &Arc<Ticket>) -> F) -> Running<T>
     where
         F: Future<Output = Result<T, Error>> + Send + 'static,
     {
-        let ticket = self.hub.ticket();
-        let job = Job::begin(work(&ticket), &self.engine);
-        Running::new(job, ticket)
+        let (hub, wanted) = self.enter();
+        let ticket = hub.ticket();
+        let job = Job::begin(work(&hub, &ticket), &self.engine, wanted);
+        Running::new(job, &ticket)
+    }
+
+    /// For a transfer that is about to begin. All else comes after this: no lock is taken before
+    /// it is known that this process can have it.
+    fn enter(&self) -> (Hub, Option<Wanted>) {
+        match self.engine.want() {
+            Some(wanted) => (Hub::clone(&self.hub), Some(wanted)),
+            None => (self.hub.closed(), None),
+        }
+    }
+
+    /// What can be asked here whatever was under way at a fork.
+    fn hub(&self) -> Hub {
+        if self.engine.home().is_lost() {
+            return self.hub.closed();
+        }
+        Hub::clone(&self.hub)
     }
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Client").field(&self.hub).finish()
+        f.debug_tuple("Client").field(&self.hub()).finish()
     }
 }
 

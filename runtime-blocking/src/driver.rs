@@ -5,17 +5,19 @@ use std::task::Context;
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use sans3_runtime::{Desk, Error, Standing};
+use sans3_runtime::{Desk, Error, Standing, random_seed};
 
 use crate::crew::{Crew, join};
+use crate::home::{Busy, Home};
 use crate::net::Pool;
 use crate::park::{Signal, deadline};
 
 /// What drives the transfers of a client: nothing while there are none.
 pub(crate) struct Engine {
+    home: Arc<Home>,
+    /// Locked by whoever is [`Busy`] alone, and to move in.
     seat: Mutex<Seat>,
     changed: Condvar,
-    pool: Arc<Pool>,
     /// The most threads that work at once.
     most: usize,
     epoch: Instant,
@@ -24,6 +26,7 @@ pub(crate) struct Engine {
 struct Seat {
     /// Here while nobody drives.
     desk: Option<Desk>,
+    pool: Arc<Pool>,
     driven: bool,
     thread: Option<JoinHandle<()>>,
     /// Transfers whose callers wait for their results.
@@ -31,44 +34,72 @@ struct Seat {
 }
 
 /// Counts a transfer that a caller holds.
-pub(crate) struct Wanted(Arc<Engine>);
+pub(crate) struct Wanted {
+    engine: Arc<Engine>,
+    /// Let go of after the seat.
+    _busy: Busy,
+}
 
 impl Engine {
     pub(crate) fn new(desk: Desk, pool: Pool, slots: usize) -> Arc<Self> {
         Arc::new(Self {
+            home: Home::new(),
             seat: Mutex::new(Seat {
                 desk: Some(desk),
+                pool: Arc::new(pool),
                 driven: false,
                 thread: None,
                 wanted: 0,
             }),
             changed: Condvar::new(),
-            pool: Arc::new(pool),
             // One more, for credentials.
             most: slots.saturating_add(1),
             epoch: Instant::now(),
         })
     }
 
-    /// A caller holds another transfer.
-    pub(crate) fn want(self: &Arc<Self>) -> Wanted {
+    /// The process that all this is in.
+    pub(crate) const fn home(&self) -> &Arc<Home> {
+        &self.home
+    }
+
+    /// A caller holds another transfer. `None` where there can't be one: a fork came while others
+    /// were under way.
+    pub(crate) fn want(self: &Arc<Self>) -> Option<Wanted> {
+        if self.home.is_lost() {
+            return None;
+        }
+        if !self.home.is_here() {
+            self.move_in();
+        }
+        let busy = self.home.busy();
         self.seat().wanted += 1;
         self.changed.notify_all();
-        Wanted(Arc::clone(self))
+        Some(Wanted {
+            engine: Arc::clone(self),
+            _busy: busy,
+        })
     }
 
     /// Has the desk driven: there is something to do.
     ///
     /// # Errors
-    /// The system has no thread left.
+    /// The system has no thread left, or the desk stayed behind in another process.
     pub(crate) fn start(self: &Arc<Self>) -> Result<(), Error> {
+        if !self.home.is_here() {
+            return Err(Error::Closed);
+        }
         let mut seat = self.seat();
         if seat.driven || seat.desk.is_none() {
             return Ok(());
         }
-        let engine = Arc::clone(self);
+        let (engine, busy) = (Arc::clone(self), self.home.busy());
         let thread = thread::Builder::new().name("sans3-driver".into());
-        let thread = thread.spawn(move || engine.drive());
+        let thread = thread.spawn(move || {
+            engine.drive();
+            drop(engine);
+            drop(busy);
+        });
         let thread = thread.map_err(|error| Error::io("start a thread", "", error))?;
         seat.driven = true;
         let former = seat.thread.replace(thread);
@@ -88,6 +119,10 @@ impl Engine {
     }
 
     fn settle_unless(&self, otherwise: impl Fn(&Seat) -> bool) {
+        if !self.home.is_here() {
+            return;
+        }
+        let _busy = self.home.busy();
         let mut seat = self.seat();
         while seat.driven {
             if otherwise(&seat) {
@@ -103,13 +138,35 @@ impl Engine {
         join(thread);
     }
 
+    /// Makes all this the child's after a fork at which nothing was under way.
+    fn move_in(&self) {
+        let mut seat = self.seat();
+        if self.home.is_here() {
+            return;
+        }
+        // It has ended, in the other process. Here it can be neither joined nor detached.
+        std::mem::forget(seat.thread.take());
+        seat.wanted = 0;
+        // Drops our copies of the connections, which closes them for us and tells the peer nothing:
+        // the other process may be using them.
+        seat.pool = Arc::new(seat.pool.renewed());
+        if let Some(desk) = &mut seat.desk {
+            desk.renew(random_seed());
+        }
+        self.home.move_in();
+    }
+
     /// Drives the desk until no transfer is under way.
     fn drive(&self) {
         let mut leaving = Leaving(Some(self));
         let (signal, waker) = Signal::new();
-        let mut crew = Crew::new(Arc::clone(&self.pool), self.most);
+        let (pool, desk) = {
+            let mut seat = self.seat();
+            (Arc::clone(&seat.pool), seat.desk.take())
+        };
+        let mut crew = Crew::new(pool, self.most);
         // Dropped before the crew, should there be a panic: it ends what the crew works at.
-        let Some(mut desk) = self.seat().desk.take() else {
+        let Some(mut desk) = desk else {
             return;
         };
         while let Standing::Waits(until) = desk.work(self.now(), |task| crew.give(task)) {
@@ -155,7 +212,9 @@ impl Engine {
 
 impl Drop for Wanted {
     fn drop(&mut self) {
-        self.0.seat().wanted -= 1;
+        if self.engine.home.is_here() {
+            self.engine.seat().wanted -= 1;
+        }
     }
 }
 

@@ -9,6 +9,24 @@
 //! carry those out. What belongs to a single transfer, such as reading an `impl Read` or giving a
 //! file its name, is done by the thread that [waits](Running::wait) for it.
 //!
+//! # After a fork
+//!
+//! A process may fork between transfers, while no other thread of it is in a call to the client:
+//! the child then goes on with its copy of the client, fresh or used. It leaves the connections
+//! that were kept to its parent, opens its own, and draws jitter and upload tokens from a random
+//! seed of its own, whatever [`ClientConfig::seed`] says. Until its first transfer or its end it
+//! holds copies of the kept connections open.
+//!
+//! A transfer belongs to the process that began it, until its result is fetched. Where one was
+//! under way at the fork, the child's copy of the client is closed for good: all about that
+//! transfer, and every new one, fails at once with [`Error::Closed`], and dropping any of it
+//! touches nothing of the parent's. The child can make another client. The [`Progress`] that it
+//! sees of that transfer is zero.
+//!
+//! [`Progress`]: sans3_core::progress::Progress
+//!
+//! # Logs
+//!
 //! Bytes go over connections of this crate's own, which check each answer before ureq parses it.
 //! ureq and its parts log what they send and receive by the crate `log`, at the level `trace` and
 //! with signatures and session tokens in it: do not have `ureq_proto` logged in that detail.
@@ -41,6 +59,7 @@ mod course;
 mod crew;
 mod driver;
 mod exchange;
+mod home;
 mod net;
 mod pages;
 mod park;

@@ -10,6 +10,7 @@ use sans3_runtime::Ticket;
 
 use crate::Error;
 use crate::driver::{Engine, Wanted};
+use crate::home::{Home, Ours};
 use crate::park::{block_on, block_on_for};
 
 /// A transfer that is under way. It runs whether it is waited for or not, but for what its own
@@ -22,24 +23,28 @@ use crate::park::{block_on, block_on_for};
 #[must_use = "a transfer that is dropped is cancelled"]
 pub struct Running<T> {
     job: Job<T>,
-    ticket: Arc<Ticket>,
+    control: Control,
 }
 
 /// Watches and cancels a transfer, from any thread.
-#[derive(Clone, Debug)]
-pub struct Control(Arc<Ticket>);
+#[derive(Clone)]
+pub struct Control {
+    ticket: Arc<Ticket>,
+    engine: Arc<Engine>,
+}
 
 /// A transfer's work on the side of its caller.
 pub(crate) struct Job<T> {
-    work: Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>,
+    work: Ours<Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>>,
     engine: Arc<Engine>,
     /// Until its result is here.
     wanted: Option<Wanted>,
 }
 
 impl<T> Running<T> {
-    pub(crate) const fn new(job: Job<T>, ticket: Arc<Ticket>) -> Self {
-        Self { job, ticket }
+    pub(crate) fn new(job: Job<T>, ticket: &Arc<Ticket>) -> Self {
+        let control = Control::new(ticket, &job.engine);
+        Self { job, control }
     }
 
     /// Waits for the transfer's end. Where no other transfer of the client is under way, its
@@ -69,36 +74,64 @@ impl<T> Running<T> {
         }
     }
 
+    /// The process that the transfer is in.
+    pub(crate) fn home(&self) -> &Arc<Home> {
+        self.job.engine.home()
+    }
+
+    /// Whether it stayed behind in the process that this one was forked off.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.control.is_lost()
+    }
+
     /// How far the transfer is. Cheap; brought up to date about once a second.
     pub fn progress(&self) -> Progress {
-        self.ticket.progress()
+        self.control.progress()
     }
 
     /// Winds the transfer down. Wait for it afterwards: the result says whether it was cancelled,
     /// had completed after all, or left something behind.
     pub fn cancel(&self) {
-        self.ticket.cancel();
+        self.control.cancel();
     }
 
     /// What watches and cancels the transfer from another thread while this one waits.
     pub fn control(&self) -> Control {
-        Control::new(&self.ticket)
+        self.control.clone()
     }
 }
 
 impl Control {
-    pub(crate) fn new(ticket: &Arc<Ticket>) -> Self {
-        Self(Arc::clone(ticket))
+    pub(crate) fn new(ticket: &Arc<Ticket>, engine: &Arc<Engine>) -> Self {
+        Self {
+            ticket: Arc::clone(ticket),
+            engine: Arc::clone(engine),
+        }
+    }
+
+    /// What drives the transfer.
+    pub(crate) const fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
+    /// Whether the transfer stayed behind in the process that this one was forked off.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.engine.home().is_lost()
     }
 
     /// As [`Running::progress`].
     pub fn progress(&self) -> Progress {
-        self.0.progress()
+        if self.is_lost() {
+            return Progress::default();
+        }
+        self.ticket.progress()
     }
 
     /// As [`Running::cancel`].
     pub fn cancel(&self) {
-        self.0.cancel();
+        if !self.is_lost() {
+            self.ticket.cancel();
+        }
     }
 }
 
@@ -107,11 +140,12 @@ impl<T: Send + 'static> Job<T> {
     pub(crate) fn begin(
         work: impl Future<Output = Result<T, Error>> + Send + 'static,
         engine: &Arc<Engine>,
+        wanted: Option<Wanted>,
     ) -> Self {
         let mut job = Self {
-            work: Box::pin(work),
+            work: Ours::new(Box::pin(work), engine.home()),
             engine: Arc::clone(engine),
-            wanted: Some(engine.want()),
+            wanted,
         };
         let mut cx = Context::from_waker(std::task::Waker::noop());
         let result = match job.work.as_mut().poll(&mut cx) {
@@ -119,7 +153,7 @@ impl<T: Send + 'static> Job<T> {
             Poll::Pending => engine.start().err().map(Err),
         };
         if let Some(result) = result {
-            job.work = Box::pin(std::future::ready(result));
+            job.work.replace(Box::pin(std::future::ready(result)));
         }
         job
     }
@@ -129,11 +163,22 @@ impl<T> Future for Job<T> {
     type Output = Result<T, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.wanted.is_some() && self.engine.home().is_lost() {
+            return Poll::Ready(Err(Error::Closed));
+        }
         let polled = self.work.as_mut().poll(cx);
         if polled.is_ready() {
             self.wanted = None;
         }
         polled
+    }
+}
+
+impl fmt::Debug for Control {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Control")
+            .field("progress", &self.progress())
+            .finish_non_exhaustive()
     }
 }
 

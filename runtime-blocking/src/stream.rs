@@ -1,14 +1,13 @@
 use std::fmt;
 use std::io::{self, BufRead, Read};
-use std::sync::Arc;
 
 use bytes::{Buf as _, Bytes};
 use sans3_core::progress::Progress;
 use sans3_core::transfer::Downloaded;
-use sans3_runtime::{Deliveries, InOrder, Ticket};
+use sans3_runtime::{Deliveries, InOrder};
 
 use crate::Error;
-use crate::driver::Engine;
+use crate::home::Ours;
 use crate::park::block_on_poll;
 use crate::running::{Control, Job};
 
@@ -18,36 +17,30 @@ use crate::running::{Control, Job};
 /// object's: bytes are worth what the last read says. The error of a read holds an [`Error`].
 /// Dropping the stream cancels the download.
 pub struct DownloadStream {
-    deliveries: Deliveries<Job<Downloaded>>,
-    ticket: Arc<Ticket>,
-    engine: Arc<Engine>,
+    deliveries: Ours<Deliveries<Job<Downloaded>>>,
+    control: Control,
     /// What was delivered and not yet read.
-    bytes: Bytes,
+    bytes: Ours<Bytes>,
 }
 
 impl DownloadStream {
-    pub(crate) fn new(
-        job: Job<Downloaded>,
-        bytes: InOrder,
-        ticket: Arc<Ticket>,
-        engine: Arc<Engine>,
-    ) -> Self {
+    pub(crate) fn new(job: Job<Downloaded>, bytes: InOrder, control: Control) -> Self {
+        let deliveries = Deliveries::new(job, bytes);
         Self {
-            deliveries: Deliveries::new(job, bytes),
-            ticket,
-            engine,
-            bytes: Bytes::new(),
+            deliveries: Ours::new(deliveries, control.engine().home()),
+            bytes: Ours::new(Bytes::new(), control.engine().home()),
+            control,
         }
     }
 
     /// How far the download is.
     pub fn progress(&self) -> Progress {
-        self.ticket.progress()
+        self.control.progress()
     }
 
     /// What watches the download from another thread, and cancels it: reading fails then.
     pub fn control(&self) -> Control {
-        Control::new(&self.ticket)
+        self.control.clone()
     }
 
     /// What was downloaded: present once the stream has ended without an error.
@@ -62,11 +55,14 @@ impl DownloadStream {
     /// Why the download failed. Nothing follows.
     pub fn next_bytes(&mut self) -> Result<Option<Bytes>, Error> {
         if !self.bytes.is_empty() {
-            return Ok(Some(std::mem::take(&mut self.bytes)));
+            return Ok(Some(std::mem::take(&mut *self.bytes)));
+        }
+        if self.control.is_lost() {
+            return Err(Error::Closed);
         }
         let next = block_on_poll(|cx| self.deliveries.poll_next(cx)).transpose();
         if !matches!(next, Ok(Some(_))) {
-            self.engine.settle();
+            self.control.engine().settle();
         }
         next
     }
@@ -76,7 +72,7 @@ impl BufRead for DownloadStream {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         while self.bytes.is_empty() {
             match self.next_bytes() {
-                Ok(Some(bytes)) => self.bytes = bytes,
+                Ok(Some(bytes)) => *self.bytes = bytes,
                 Ok(None) if self.summary().is_some() => break,
                 // Once more, for those who read on: half an object must not look like a whole one.
                 Ok(None) => return Err(io::Error::other("the download has failed")),
@@ -87,7 +83,8 @@ impl BufRead for DownloadStream {
     }
 
     fn consume(&mut self, amount: usize) {
-        self.bytes.advance(amount.min(self.bytes.len()));
+        let amount = amount.min(self.bytes.len());
+        self.bytes.advance(amount);
     }
 }
 

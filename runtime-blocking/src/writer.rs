@@ -6,6 +6,7 @@ use sans3_core::progress::Progress;
 use sans3_core::transfer::Uploaded;
 use sans3_runtime::PushWriter;
 
+use crate::home::Ours;
 use crate::park::block_on;
 use crate::running::Control;
 use crate::{Error, Running};
@@ -17,7 +18,7 @@ use crate::{Error, Running};
 /// `finish` has the reason. Bytes are kept in memory, part by part, until the server has them;
 /// writing waits where there is no room for more.
 pub struct UploadWriter {
-    bytes: PushWriter,
+    bytes: Ours<PushWriter>,
     running: Running<Uploaded>,
 }
 
@@ -25,7 +26,8 @@ impl UploadWriter {
     /// The most bytes that can be [reserved](Self::reserve) at once: 256 KiB.
     pub const MAX_RESERVE: usize = PushWriter::MAX_RESERVE;
 
-    pub(crate) const fn new(bytes: PushWriter, running: Running<Uploaded>) -> Self {
+    pub(crate) fn new(bytes: PushWriter, running: Running<Uploaded>) -> Self {
+        let bytes = Ours::new(bytes, running.home());
         Self { bytes, running }
     }
 
@@ -44,7 +46,7 @@ impl UploadWriter {
     /// # Errors
     /// The upload has failed; [`finish`](Self::finish) has the reason.
     pub fn write_owned(&mut self, bytes: Bytes) -> Result<(), Error> {
-        block_on(self.bytes.room())?;
+        self.room()?;
         self.bytes.write_owned(bytes);
         Ok(())
     }
@@ -55,7 +57,7 @@ impl UploadWriter {
     /// # Errors
     /// As [`write_owned`](Self::write_owned); [`Error::Config`] for more than that.
     pub fn reserve(&mut self, len: usize) -> Result<&mut [u8], Error> {
-        block_on(self.bytes.room())?;
+        self.room()?;
         self.bytes.reserve(len)
     }
 
@@ -64,7 +66,9 @@ impl UploadWriter {
     /// # Panics
     /// Where that is more than was reserved since the last write.
     pub fn commit(&mut self, len: usize) {
-        self.bytes.commit(len);
+        if !self.running.is_lost() {
+            self.bytes.commit(len);
+        }
     }
 
     /// All was written: stores the object. The result has its ETag, size and number of parts.
@@ -72,23 +76,36 @@ impl UploadWriter {
     /// # Errors
     /// Why the upload failed, also where a write has failed before.
     pub fn finish(self) -> Result<Uploaded, Error> {
-        // Fails where the upload has failed already, which is what it says itself.
-        let _ = block_on(self.bytes.finish());
+        if let Some(bytes) = self.bytes.into_inner() {
+            // Fails where the upload has failed already, which is what it says itself.
+            let _ = block_on(bytes.finish());
+        }
         self.running.wait()
     }
 
     /// Gives the upload up, and waits until nothing is left of it on the server.
     ///
     /// # Errors
-    /// Why something is left behind.
+    /// Why something is left behind; [`Error::Closed`] where the upload is another process's.
     pub fn abort(self) -> Result<(), Error> {
         let Self { bytes, running } = self;
+        if running.is_lost() {
+            return Err(Error::Closed);
+        }
         running.cancel();
         drop(bytes);
         match running.wait() {
             Err(Error::Transfer(error)) if error.leftover.is_some() => Err(error.into()),
             _ => Ok(()),
         }
+    }
+
+    /// Waits until there is room for bytes.
+    fn room(&mut self) -> Result<(), Error> {
+        if self.running.is_lost() {
+            return Err(Error::Closed);
+        }
+        block_on(self.bytes.room())
     }
 }
 
@@ -98,7 +115,7 @@ impl Write for UploadWriter {
             return Ok(0);
         }
         let failed = |error| io::Error::new(io::ErrorKind::BrokenPipe, error);
-        block_on(self.bytes.room()).map_err(failed)?;
+        self.room().map_err(failed)?;
         Ok(self.bytes.write(buf))
     }
 

@@ -1,11 +1,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
-use std::hash::{BuildHasher, Hasher, RandomState};
+use std::hash::{BuildHasher as _, RandomState};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use sans3_core::error::CredentialsError;
 use sans3_core::session::SessionConfig;
@@ -58,17 +59,23 @@ where
 impl ClientConfig {
     /// The defaults around `session`: a random seed, the platform's certificate authorities.
     pub fn new(session: SessionConfig) -> Self {
-        // The keys of the standard library's hash maps come from the system's random numbers.
-        let seed = RandomState::new().build_hasher().finish();
         Self {
             session,
-            seed,
+            seed: random_seed(),
             ca_bundle: None,
             credentials: None,
             proxy: ProxyRules::default(),
             resolve: BTreeMap::new(),
         }
     }
+}
+
+/// A seed that nobody can guess and no other process has.
+pub fn random_seed() -> u64 {
+    // The keys of the standard library's hash maps come from the system's random numbers, but are
+    // drawn once per thread: processes that were forked off the same one have the same. Two of them
+    // differ in their number or, where one has that of another before it, in their time.
+    RandomState::new().hash_one((std::process::id(), SystemTime::now()))
 }
 
 impl fmt::Debug for ClientConfig {

@@ -3,7 +3,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use sans3_core::attempt::{Attempt, AttemptId, TransferId};
-use sans3_core::session::{Input, Machine as _, Session, Step};
+use sans3_core::session::{Input, Machine as _, Session, SessionConfig, Step};
 use sans3_core::time::Instant;
 
 use crate::command::{Command, Ends, Finish};
@@ -37,6 +37,7 @@ use crate::ticket::Ticket;
 /// ```
 pub struct Desk {
     session: Session,
+    config: SessionConfig,
     shared: Arc<Shared>,
     transfers: BTreeMap<TransferId, Entry>,
     /// What ends each exchange.
@@ -61,9 +62,10 @@ struct Entry {
 }
 
 impl Desk {
-    pub(crate) const fn new(session: Session, shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(config: SessionConfig, seed: u64, shared: Arc<Shared>) -> Self {
         Self {
-            session,
+            session: Session::new(config.clone(), seed),
+            config,
             shared,
             transfers: BTreeMap::new(),
             stops: BTreeMap::new(),
@@ -105,6 +107,28 @@ impl Desk {
     /// Whether no transfer is under way.
     pub fn is_idle(&self) -> bool {
         self.transfers.is_empty()
+    }
+
+    /// Begins again with a new session, whose jitter and upload tokens follow from `seed`: for a
+    /// process that was forked off, and must not repeat what the other one draws. What the session
+    /// had learnt is lost: credentials, the server's clock, the retry budget.
+    ///
+    /// Does nothing, and returns `false`, unless the desk is [idle](Self::is_idle).
+    pub fn renew(&mut self, seed: u64) -> bool {
+        if !self.is_idle() {
+            return false;
+        }
+        let inbox = &self.shared.inbox;
+        let letters = inbox.take();
+        self.deserted |= letters.deserted;
+        // All else is about transfers that are over, whose names the new session gives to others.
+        for command in letters.commands {
+            // Handed back where nobody reads: whoever waits for it learns that by its drop.
+            let _ = inbox.command(command);
+        }
+        self.stops.clear();
+        self.session = Session::new(self.config.clone(), seed);
+        true
     }
 
     /// Where what is to be taken up arrives.
@@ -196,6 +220,7 @@ impl Desk {
         let Some(entry) = self.transfers.remove(&transfer) else {
             return;
         };
+        entry.ticket.unbind();
         entry.ends.source.close();
         // Whoever gets the result must not find their source or sink still in use.
         drop(entry.ends);

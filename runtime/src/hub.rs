@@ -11,7 +11,7 @@ use bytes::Bytes;
 use sans3_core::endpoint::Scheme;
 use sans3_core::error::{SourceError, TransferError};
 use sans3_core::request::Unsigned;
-use sans3_core::session::{CredentialSource, Notice, Session, SessionConfig};
+use sans3_core::session::{CredentialSource, Notice, SessionConfig};
 use sans3_core::sign::Signer;
 use sans3_core::transfer::{Download, Downloaded, Length, Order, Transfer, Upload, Uploaded};
 use sans3_platform::place::Options;
@@ -131,9 +131,8 @@ impl Hub {
         let kept = usize::from(session.slots());
         let buffers = BufferPool::new(BUFFERS * kept, Arc::default());
         let shared = Arc::new(Shared::new(buffers, Arc::new(offload), provider));
-        let core = Session::new(session.clone(), seed);
         Ok(Parts {
-            desk: Desk::new(core, Arc::clone(&shared)),
+            desk: Desk::new(session.clone(), seed, Arc::clone(&shared)),
             network: Network {
                 tls,
                 proxy,
@@ -146,6 +145,18 @@ impl Hub {
                 config: session,
             })),
         })
+    }
+
+    /// A client like this one with no driver behind it: every transfer of it fails at once with
+    /// [`Error::Closed`]. It shares no lock with this one, and so stands in for it in a process
+    /// that was forked off while one was held.
+    #[must_use]
+    pub fn closed(&self) -> Self {
+        let kept = usize::from(self.0.config.slots());
+        let buffers = BufferPool::new(BUFFERS * kept, Arc::default());
+        let shared = Arc::new(self.0.shared.closed(buffers));
+        let config = self.0.config.clone();
+        Self(Arc::new(Inner { shared, config }))
     }
 
     /// A ticket for a transfer that is about to begin.

@@ -37,7 +37,7 @@ mod stop;
 mod task;
 mod ticket;
 
-pub use config::{ClientConfig, ProvideCredentials};
+pub use config::{ClientConfig, ProvideCredentials, random_seed};
 pub use deliveries::{Deliveries, InOrder};
 pub use desk::{Desk, Standing};
 pub use dialogue::Dialogue;

@@ -68,6 +68,14 @@ impl Shared {
         }
     }
 
+    /// As this one, but for what is under way. Nothing will be.
+    pub(crate) fn closed(&self, buffers: Arc<BufferPool>) -> Self {
+        let shared = Self::new(buffers, Arc::clone(&self.offload), self.provider.clone());
+        shared.close();
+        shared.inbox.close();
+        shared
+    }
+
     /// Asks for credentials.
     pub(crate) async fn credentials(&self) -> Result<Credentials, CredentialsError> {
         match &self.provider {

@@ -55,6 +55,11 @@ impl Ticket {
         state.cancelled
     }
 
+    /// The transfer is over, and nothing more is said about it: its name may be another one's.
+    pub(crate) fn unbind(&self) {
+        self.state().id = None;
+    }
+
     /// The consumer has taken all below `up_to`.
     pub(crate) fn release(&self, up_to: u64) {
         if let Some(id) = self.state().id {

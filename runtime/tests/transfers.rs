@@ -274,6 +274,34 @@ fn the_driver_is_over_when_the_last_client_is_gone() {
     assert_eq!(work(), Standing::Over);
 }
 
+#[test]
+fn a_desk_that_begins_again_does_so_between_transfers_and_under_other_tokens() {
+    let mut world = World::calm();
+    let old = world.hub.ticket();
+    let uploading = world
+        .hub
+        .upload_bytes(upload(), content(2_500).into(), &old);
+    let mut uploading = Box::pin(uploading);
+    let mut cx = Context::from_waker(std::task::Waker::noop());
+    assert!(uploading.as_mut().poll(&mut cx).is_pending());
+    world.step();
+    assert!(!world.desk.renew(7), "one is under way");
+    assert_eq!(world.run(uploading).unwrap().parts, 3);
+
+    assert!(world.desk.renew(7));
+    let ticket = world.hub.ticket();
+    let uploading = world
+        .hub
+        .upload_bytes(upload(), content(3_500).into(), &ticket);
+    let mut uploading = Box::pin(uploading);
+    assert!(uploading.as_mut().poll(&mut cx).is_pending());
+    world.step();
+    // The new session has given the old transfer's name to this one.
+    old.cancel();
+    assert_eq!(world.run(uploading).unwrap().parts, 4);
+    assert!(world.stored().unwrap() == content(3_500));
+}
+
 /// Both, at once.
 async fn both<A, B>(first: impl Future<Output = A>, second: impl Future<Output = B>) -> (A, B) {
     let (mut first, mut second) = (pin!(first), pin!(second));

@@ -22,6 +22,11 @@ impl Pool {
         }
     }
 
+    /// A pool that opens its connections the same way, and has none yet.
+    pub(crate) fn renewed(&self) -> Self {
+        Self::new(self.network.clone())
+    }
+
     /// A connection for requests to `uri`: the one that was used last, or a new one. It ends when
     /// the exchange is ended, until the course [releases](Course::release) it.
     pub(crate) fn take(&self, uri: &Uri, course: &Course) -> Result<Wire, Fault> {
