@@ -39,6 +39,16 @@ pub trait Offload: Send + Sync + 'static {
     fn offload(&self, work: Box<dyn FnOnce() + Send>);
 }
 
+/// A function that does the work, or has it done, will do.
+impl<F> Offload for F
+where
+    F: Fn(Box<dyn FnOnce() + Send>) + Send + Sync + 'static,
+{
+    fn offload(&self, work: Box<dyn FnOnce() + Send>) {
+        self(work);
+    }
+}
+
 /// What every runtime's client is made of. Clones share everything.
 ///
 /// Each transfer has a [`Ticket`], made by [`ticket`](Self::ticket), and is a future that any

@@ -22,6 +22,8 @@ mod command;
 mod config;
 mod deliveries;
 mod desk;
+#[cfg(feature = "http1")]
+mod dialogue;
 mod error;
 mod hub;
 mod inbox;
@@ -38,6 +40,8 @@ mod ticket;
 pub use config::{ClientConfig, ProvideCredentials};
 pub use deliveries::{Deliveries, InOrder};
 pub use desk::{Desk, Standing};
+#[cfg(feature = "http1")]
+pub use dialogue::Dialogue;
 pub use error::Error;
 pub use hub::{Hub, Network, Offload, Opened, Parts, PollRead};
 pub use inbox::Inbox;
