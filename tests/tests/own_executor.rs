@@ -1,17 +1,16 @@
-//! The example `own_executor`: a session without a runtime, against the model server.
+//! The example `own_executor`: exchanges without an async runtime, against the model server.
 
 #![cfg(unix)]
 
 #[expect(dead_code, reason = "the command line is for people")]
-#[path = "../examples/own_executor/main.rs"]
+#[path = "../examples/own_executor.rs"]
 mod own_executor;
 
 use std::num::NonZeroU64;
 use std::time::Duration;
 
 use sans3_core::checksum::Algorithm;
-use sans3_core::endpoint::{BucketName, Endpoint, ObjectKey, Region};
-use sans3_core::session::{CredentialSource, SessionConfig};
+use sans3_core::endpoint::{BucketName, ObjectKey};
 use sans3_core::transfer::{Download, Verified};
 use sans3_testkit::faults::{Fault, Rule};
 use sans3_testkit::model::Operation;
@@ -34,14 +33,13 @@ fn a_download_runs_several_exchanges_at_once_on_one_thread() {
         faults.push(Rule::every(Operation::GetObject, late));
     });
 
-    let region = Region::new("us-east-1").unwrap();
-    let endpoint = Endpoint::custom(&server.endpoint_url(), region).unwrap();
-    let config = SessionConfig::new(endpoint, CredentialSource::Anonymous);
+    let url = server.endpoint_url();
+    let address = url.strip_prefix("http://").unwrap().parse().unwrap();
     let (bucket, key) = (BucketName::new("bucket"), ObjectKey::new("key"));
     let mut download = Download::new(bucket.unwrap(), key.unwrap());
     download.part_size = NonZeroU64::new(256 * 1024);
 
-    let (found, bytes) = own_executor::run(config, download).unwrap();
+    let (found, bytes) = own_executor::run(address, download).unwrap();
     assert_eq!(found.verified, Verified::FullObject(Algorithm::Crc64Nvme));
     assert!(bytes == content);
     assert!(server.stats().most_concurrent > 1, "{:?}", server.stats());
