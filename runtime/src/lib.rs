@@ -22,7 +22,6 @@ mod command;
 mod config;
 mod deliveries;
 mod desk;
-#[cfg(feature = "http1")]
 mod dialogue;
 mod error;
 mod hub;
@@ -40,7 +39,6 @@ mod ticket;
 pub use config::{ClientConfig, ProvideCredentials};
 pub use deliveries::{Deliveries, InOrder};
 pub use desk::{Desk, Standing};
-#[cfg(feature = "http1")]
 pub use dialogue::Dialogue;
 pub use error::Error;
 pub use hub::{Hub, Network, Offload, Opened, Parts, PollRead};
