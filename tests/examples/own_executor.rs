@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use sans3_core::attempt::{Attempt, Outcome};
+use sans3_core::attempt::{Attempt, Outcome, Sent};
 use sans3_core::endpoint::{BucketName, Endpoint, ObjectKey, Region};
 use sans3_core::error::TransportErrorKind;
 use sans3_core::session::{CredentialSource, SessionConfig};
@@ -100,19 +100,21 @@ async fn exchange(
     server: SocketAddr,
     waits: &Waits,
 ) -> Result<Infallible, Outcome> {
-    let (limit, stop) = (attempt.deadlines().connect, work.stop.clone());
-    let (mut dialogue, request) = Dialogue::begin(attempt, work)?;
+    let limit = attempt.deadlines().connect;
+    // The requests of a download have no body.
+    let (mut dialogue, request, _) = Dialogue::begin(attempt, work).await?;
     let socket = match connect(server, limit, &request) {
         Ok(socket) => Rc::new(socket),
         Err(fault) => return Err(dialogue.broken(fault).await),
     };
+    dialogue.sent(Sent::All);
     let mut bytes = vec![0; 64 * 1024];
     loop {
         let (since, mut is_my_turn) = (Instant::now(), false);
         let received = poll_fn(|_| {
             // One piece a turn, or a fast answer would keep the others waiting.
             if mem::replace(&mut is_my_turn, true) {
-                let is_over = stop.is_stopped() || since.elapsed() >= dialogue.patience();
+                let is_over = since.elapsed() >= dialogue.patience();
                 match (&*socket).read(&mut bytes) {
                     Err(error) if error.kind() == WouldBlock && !is_over => {}
                     received => return Poll::Ready(received),
@@ -122,7 +124,6 @@ async fn exchange(
             Poll::Pending
         });
         dialogue = match received.await {
-            _ if stop.is_stopped() => return Err(dialogue.broken(Fault::aborted()).await),
             Ok(count) => dialogue.hear(&bytes[..count], since.elapsed()).await?,
             Err(error) if error.kind() == WouldBlock => return Err(dialogue.stalled().await),
             Err(error) => return Err(dialogue.broken(Fault::from_io(&error)).await),
