@@ -99,7 +99,7 @@ pub(crate) struct ConnectionArgs {
     /// Which of AWS's retry numbers to follow
     #[arg(long, global = true, value_enum, default_value_t = RetryModeArg::Y2026)]
     pub(crate) retry_mode: RetryModeArg,
-    /// Proxy for all requests, as in http://user:password@proxy.example:3128 (env: http_proxy, https_proxy,
+    /// Proxy for all requests: its URL, with user:password@ if need be (env: http_proxy, https_proxy,
     /// all_proxy, and no_proxy for hosts that go without, as curl reads them)
     #[arg(long, global = true, value_name = "URL", value_parser = secret, conflicts_with = "no_proxy")]
     pub(crate) proxy: Option<Secret>,

@@ -77,7 +77,7 @@ impl Client {
         download: Download,
         target: impl WriteAt + 'static,
     ) -> Running<Downloaded> {
-        self.run(|ticket| self.hub.download_at(download, target, ticket))
+        self.run(|hub, ticket| hub.download_at(download, target, ticket))
     }
 
     /// As [`download_at`](Self::download_at), for what has a cursor: it is written by one thread at
@@ -145,7 +145,7 @@ impl Client {
     /// memory: each is read by the thread that sends it, and read again where that fails. A source
     /// that [changes](ReadAt::version) meanwhile is an error, and leaves nothing on the server.
     pub fn upload_at(&self, upload: Upload, source: impl ReadAt + 'static) -> Running<Uploaded> {
-        self.run(|ticket| self.hub.upload_at(upload, source, ticket))
+        self.run(|hub, ticket| hub.upload_at(upload, source, ticket))
     }
 
     /// As [`upload_at`](Self::upload_at), for what has a cursor: it is read by one thread at a time,

@@ -35,11 +35,13 @@ pub struct Control {
 
 /// A transfer's work on the side of its caller.
 pub(crate) struct Job<T> {
-    work: Ours<Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>>,
+    work: Ours<Work<T>>,
     engine: Arc<Engine>,
     /// Until its result is here.
     wanted: Option<Wanted>,
 }
+
+type Work<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
 
 impl<T> Running<T> {
     pub(crate) fn new(job: Job<T>, ticket: &Arc<Ticket>) -> Self {
