@@ -90,7 +90,7 @@ pub(crate) struct ConnectionArgs {
     #[arg(long, global = true, value_name = "TIME", value_parser = some_time)]
     pub(crate) connect_timeout: Option<Span>,
     /// Longest silence of the server before a request is sent again (default: 75s for the head of
-    /// an answer, 20s within its body)
+    /// an answer, 20s within its body; never less than 300s for the end of an upload in parts)
     #[arg(long, global = true, value_name = "TIME", value_parser = some_time)]
     pub(crate) read_timeout: Option<Span>,
     /// Most attempts at one request (default: 10 at a range or part, 3 at others)

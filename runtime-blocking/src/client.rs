@@ -122,7 +122,7 @@ impl Client {
         let ticket = hub.ticket();
         let (job, bytes) = hub.download_in_order(download, &ticket);
         let job = Job::begin(job, &self.engine, wanted);
-        DownloadStream::new(job, bytes, Control::new(&ticket, &self.engine))
+        DownloadStream::new(job, bytes, Control::new(&ticket, self.engine.home()))
     }
 
     /// Downloads an object of at most `limit` bytes to memory.

@@ -7,7 +7,9 @@
 //! A [`Client`] has no thread of its own before its first transfer and none after its last one:
 //! while transfers are under way one thread drives them all, and as many as there are exchanges
 //! carry those out. What belongs to a single transfer, such as reading an `impl Read` or giving a
-//! file its name, is done by the thread that [waits](Running::wait) for it.
+//! file its name, is done by the thread that [waits](Running::wait) for it. The one exception is
+//! the system's resolver, which can't be interrupted: it is asked on a thread of its own, and where
+//! the connect timeout or a cancel comes first, that thread ends when the system has answered.
 //!
 //! # After a fork
 //!

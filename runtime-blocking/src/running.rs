@@ -30,7 +30,8 @@ pub struct Running<T> {
 #[derive(Clone)]
 pub struct Control {
     ticket: Arc<Ticket>,
-    engine: Arc<Engine>,
+    /// Not the engine: whoever watches keeps no connection open.
+    home: Arc<Home>,
 }
 
 /// A transfer's work on the side of its caller.
@@ -45,7 +46,7 @@ type Work<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
 
 impl<T> Running<T> {
     pub(crate) fn new(job: Job<T>, ticket: &Arc<Ticket>) -> Self {
-        let control = Control::new(ticket, &job.engine);
+        let control = Control::new(ticket, job.engine.home());
         Self { job, control }
     }
 
@@ -104,21 +105,16 @@ impl<T> Running<T> {
 }
 
 impl Control {
-    pub(crate) fn new(ticket: &Arc<Ticket>, engine: &Arc<Engine>) -> Self {
+    pub(crate) fn new(ticket: &Arc<Ticket>, home: &Arc<Home>) -> Self {
         Self {
             ticket: Arc::clone(ticket),
-            engine: Arc::clone(engine),
+            home: Arc::clone(home),
         }
-    }
-
-    /// What drives the transfer.
-    pub(crate) const fn engine(&self) -> &Arc<Engine> {
-        &self.engine
     }
 
     /// Whether the transfer stayed behind in the process that this one was forked off.
     pub(crate) fn is_lost(&self) -> bool {
-        self.engine.home().is_lost()
+        self.home.is_lost()
     }
 
     /// As [`Running::progress`].
@@ -134,6 +130,13 @@ impl Control {
         if !self.is_lost() {
             self.ticket.cancel();
         }
+    }
+}
+
+impl<T> Job<T> {
+    /// What drives the transfer.
+    pub(crate) const fn engine(&self) -> &Arc<Engine> {
+        &self.engine
     }
 }
 

@@ -1,5 +1,6 @@
 use std::fmt;
 use std::io::{self, BufRead, Read};
+use std::sync::Arc;
 
 use bytes::{Buf as _, Bytes};
 use sans3_core::progress::Progress;
@@ -25,10 +26,11 @@ pub struct DownloadStream {
 
 impl DownloadStream {
     pub(crate) fn new(job: Job<Downloaded>, bytes: InOrder, control: Control) -> Self {
+        let home = Arc::clone(job.engine().home());
         let deliveries = Deliveries::new(job, bytes);
         Self {
-            deliveries: Ours::new(deliveries, control.engine().home()),
-            bytes: Ours::new(Bytes::new(), control.engine().home()),
+            deliveries: Ours::new(deliveries, &home),
+            bytes: Ours::new(Bytes::new(), &home),
             control,
         }
     }
@@ -62,7 +64,7 @@ impl DownloadStream {
         }
         let next = block_on_poll(|cx| self.deliveries.poll_next(cx)).transpose();
         if !matches!(next, Ok(Some(_))) {
-            self.control.engine().settle();
+            self.deliveries.download().engine().settle();
         }
         next
     }

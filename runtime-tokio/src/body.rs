@@ -15,7 +15,7 @@ use sans3_core::error::{SourceError, TransportErrorKind};
 use sans3_runtime::Body;
 use sans3_runtime::net::Fault;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use crate::net::Meter;
 
@@ -34,8 +34,9 @@ pub(crate) struct Sending {
     /// What the connection had written before this request.
     written_before: u64,
     began: Instant,
-    /// When the body was taken in full.
-    taken: OnceLock<Instant>,
+    /// How often the connection had been flushed when hyper had taken the last of the request. It
+    /// keeps up to half a mebibyte to itself: only the next flush says that all of it has left.
+    taken: OnceLock<u64>,
     error: Mutex<Option<SourceError>>,
 }
 
@@ -90,7 +91,7 @@ impl Payload {
     fn note_end(&self) {
         if self.body.left() == 0 {
             // Only the first end counts.
-            let _ = self.sending.taken.set(Instant::now());
+            let _ = self.sending.taken.set(self.sending.meter.flushes());
         }
     }
 }
@@ -152,7 +153,7 @@ impl Sending {
     pub(crate) fn sent(&self) -> Sent {
         if self.meter.written() == self.written_before {
             Sent::None
-        } else if self.taken.get().is_some() && !self.meter.write_failed() {
+        } else if self.has_left() && !self.meter.write_failed() {
             Sent::All
         } else {
             Sent::Part
@@ -160,22 +161,28 @@ impl Sending {
     }
 
     /// Returns when the exchange has taken too long: no byte of the request has left for the idle
-    /// time, or no answer has come for the head time since the last one was taken.
+    /// time, or no answer has come for the head time since the last one left.
     pub(crate) async fn overdue(&self, deadlines: Deadlines) -> Fault {
         loop {
-            let (since, limit, kind) = match self.taken.get() {
-                Some(taken) => (*taken, deadlines.head, TransportErrorKind::HeadTimeout),
-                None => {
-                    let since = self.began.max(self.meter.last_write());
-                    (since, deadlines.idle, TransportErrorKind::IdleTimeout)
-                }
+            let (limit, kind) = if self.has_left() {
+                (deadlines.head, TransportErrorKind::HeadTimeout)
+            } else {
+                (deadlines.idle, TransportErrorKind::IdleTimeout)
             };
+            let since = self.began.max(self.meter.last_write());
             let left = limit.saturating_sub(since.elapsed());
             if left.is_zero() {
                 return Fault::new(kind, format!("nothing moved for {limit:?}"));
             }
-            sleep(left).await;
+            // The limit may change when the last of the request has left.
+            let _ = timeout(left, self.meter.flushed()).await;
         }
+    }
+
+    /// Whether the last of the request has been written to the connection.
+    fn has_left(&self) -> bool {
+        let taken = self.taken.get();
+        taken.is_some_and(|flushes| self.meter.flushes() > *flushes)
     }
 
     /// Why the source could not be read, if so.

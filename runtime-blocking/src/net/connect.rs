@@ -1,14 +1,15 @@
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use sans3_core::error::TransportErrorKind;
 use sans3_platform::address::Race;
-use sans3_runtime::Network;
 use sans3_runtime::net::{Fault, Origin, Progress, Route, Tunnel};
+use sans3_runtime::{Network, promise};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::Line;
@@ -16,14 +17,14 @@ use super::socket::wait;
 use super::stream::{Stream, is_block};
 use super::wire::Wire;
 use crate::course::Course;
+use crate::crew::join;
 use crate::park::deadline;
 
 /// The longest wait for an address without a look at whether the exchange is to go on: there is no
 /// connection yet that could be shut down.
 const SLICE: Duration = Duration::from_millis(50);
 
-/// A new connection along `route`, proxy and TLS included, within the deadline of `course`. The
-/// time of the system's resolver counts, but can't be cut short.
+/// A new connection along `route`, name, proxy and TLS included, within the deadline of `course`.
 pub(super) fn connect(network: &Network, route: Route, course: &Course) -> Result<Wire, Fault> {
     let limit = course.deadlines.connect;
     let late = || {
@@ -31,7 +32,7 @@ pub(super) fn connect(network: &Network, route: Route, course: &Course) -> Resul
         Fault::new(TransportErrorKind::ConnectTimeout, detail)
     };
     let until = deadline(Instant::now(), limit);
-    let addresses = network.resolver.resolve(route.host(), route.port())?;
+    let addresses = resolve(network, &route, course, until, late)?;
     let socket = first_of(Race::new(addresses), &route, course, until)?.ok_or_else(late)?;
     network.opened.count();
     // Small requests must not wait for the acknowledgement of earlier ones; where this fails they
@@ -54,6 +55,30 @@ pub(super) fn connect(network: &Network, route: Route, course: &Course) -> Resul
         None => return Err(late()),
     };
     Ok(Wire::new(line, stream, route))
+}
+
+/// Asks the system for the addresses of a name on a thread of its own: its resolver can't be
+/// interrupted. Where the exchange ends first that thread is left behind until the system answers.
+fn resolve(
+    network: &Network,
+    route: &Route,
+    course: &Course,
+    until: Instant,
+    late: impl FnOnce() -> Fault,
+) -> Result<Vec<SocketAddr>, Fault> {
+    let (host, port) = (route.host().to_owned(), route.port());
+    if let Some(known) = network.resolver.known(&host, port) {
+        return known;
+    }
+    let lost = |why: String| Fault::new(TransportErrorKind::Dns, why);
+    let (promise, found) = promise();
+    let resolver = network.resolver.clone();
+    let asking = thread::Builder::new().name("sans3-resolver".into());
+    let asking = asking.spawn(move || promise.keep(resolver.resolve(&host, port)));
+    let asking = asking.map_err(|error| lost(format!("no thread to resolve on: {error}")))?;
+    let found = course.block_on(found, Some(until), late)?;
+    join(Some(asking));
+    found.unwrap_or_else(|| Err(lost("the thread that resolves was lost".into())))
 }
 
 /// Tries the addresses as `race` says. The first that answers is taken; `None` where none does
@@ -316,8 +341,8 @@ mod tests {
         let stop = Stop::default();
         let ending = stop.clone();
         let began = Instant::now();
-        let ended = std::thread::spawn(move || {
-            std::thread::sleep(Duration::from_millis(100));
+        let ended = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(100));
             ending.stop();
         });
         let race = Race::new([silent.0]);

@@ -6,6 +6,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// The most that is read while a response head is awaited. The head itself is limited to 64 KiB;
@@ -33,6 +34,9 @@ pub(crate) struct Meter {
     /// When bytes were last written, in nanoseconds since `epoch`.
     last_write: AtomicU64,
     write_failed: AtomicBool,
+    /// How often all that was there to write had been written.
+    flushes: AtomicU64,
+    flushed: Notify,
     /// Bytes that may still be read before the head is complete.
     allowance: AtomicU64,
 }
@@ -76,6 +80,8 @@ impl Meter {
             written: AtomicU64::new(0),
             last_write: AtomicU64::new(0),
             write_failed: AtomicBool::new(false),
+            flushes: AtomicU64::new(0),
+            flushed: Notify::new(),
             allowance: AtomicU64::new(HEAD_ALLOWANCE),
         }
     }
@@ -88,6 +94,16 @@ impl Meter {
     /// When bytes were last written; the connection's beginning where none were.
     pub(crate) fn last_write(&self) -> Instant {
         self.epoch + Duration::from_nanos(self.last_write.load(Ordering::Relaxed))
+    }
+
+    /// How often all that was there to write had been written.
+    pub(crate) fn flushes(&self) -> u64 {
+        self.flushes.load(Ordering::Relaxed)
+    }
+
+    /// Waits for the next flush. One that came since the last call counts.
+    pub(crate) async fn flushed(&self) {
+        self.flushed.notified().await;
     }
 
     /// Whether the peer has stopped to take bytes.
@@ -162,7 +178,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Tolerant<S> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let _ = ready!(Pin::new(&mut self.get_mut().stream).poll_flush(cx));
+        let this = self.get_mut();
+        let _ = ready!(Pin::new(&mut this.stream).poll_flush(cx));
+        // Whoever writes flushes when nothing is left to write.
+        this.meter.flushes.fetch_add(1, Ordering::Relaxed);
+        this.meter.flushed.notify_one();
         Poll::Ready(Ok(()))
     }
 
@@ -253,5 +273,60 @@ mod tests {
         assert_eq!(wire.chunk(&mut body).await.unwrap().unwrap(), "no!");
         assert_eq!(wire.chunk(&mut body).await.unwrap(), None);
         assert_eq!(sending.sent(), Sent::Part);
+    }
+
+    /// A peer that takes some bytes, and then no more for now.
+    struct Stuck(usize);
+
+    impl AsyncRead for Stuck {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    impl AsyncWrite for Stuck {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buf: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            let taken = buf.len().min(self.0);
+            self.0 -= taken;
+            if taken == 0 {
+                return Poll::Pending;
+            }
+            Poll::Ready(Ok(taken))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn adversary_25_what_hyper_still_holds_was_not_sent() {
+        for (taken, expected) in [(100_000, Sent::Part), (300_000, Sent::All)] {
+            let meter = Arc::new(Meter::new());
+            let stream = Tolerant::new(Stuck(taken), Arc::clone(&meter));
+            let mut wire = Wire::new(Box::new(stream), Arc::clone(&meter))
+                .await
+                .unwrap();
+            // Less than hyper takes at once.
+            let body = Body::inline(Bytes::from(vec![0; 200_000]));
+            let (body, sending) = Payload::new(body, &meter);
+            let request = http::Request::put("/b/k").body(body).unwrap();
+            let moment = Duration::from_millis(20);
+            let answer = tokio::time::timeout(moment, wire.send(request)).await;
+            assert!(answer.is_err(), "nobody answers");
+            assert_eq!(sending.sent(), expected);
+        }
     }
 }
