@@ -58,6 +58,7 @@ impl Adapter for Small {
         });
         let mut run = Run {
             crime: self.0,
+            stored_large: false,
             tls,
             proxy: job.proxy.as_ref().map(|proxy| proxy.parse().unwrap()),
             resolve: job.resolve.into_iter().collect(),
@@ -95,6 +96,8 @@ impl Adapter for Small {
 
 struct Run {
     crime: Crime,
+    /// The server has stored a body of a mebibyte or more.
+    stored_large: bool,
     tls: Option<Arc<ClientConfig>>,
     proxy: Option<Uri>,
     resolve: BTreeMap<String, Vec<IpAddr>>,
@@ -206,6 +209,7 @@ impl Run {
             Err(End::Stopped) => false,
         };
         let outcome = receiving.finish();
+        self.stored_large |= outcome.stored().is_some_and(|(_, len)| len >= 1 << 20);
         let reusable = outcome.may_reuse_connection() && keep && clean && sent == Sent::All;
         if reusable && self.crime != Crime::NeverReuses {
             self.idle = Some((stream, std::time::Instant::now()));
@@ -383,14 +387,14 @@ impl Run {
         if !body.is_empty() && !request.headers.contains_key("content-length") {
             fields += &format!("content-length: {}\r\n", body.len());
         }
-        let large = body.len() >= 1 << 20;
-        if large {
+        let asks = body.len() >= 1 << 20 && !self.stored_large;
+        if asks {
             fields += "expect: 100-continue\r\n";
         }
         let head = format!("{} {target} HTTP/1.1\r\n{fields}\r\n", request.method);
         stream.write_all(head.as_bytes())?;
         let mut read = Vec::new();
-        if large && self.crime != Crime::WaitsForNoContinue {
+        if asks && self.crime != Crime::WaitsForNoContinue {
             let limit = stream.tcp().read_timeout()?;
             stream
                 .tcp()
