@@ -2,7 +2,7 @@ use std::fmt;
 use std::io::{self, BufRead, Read};
 use std::sync::Arc;
 
-use bytes::{Buf as _, Bytes};
+use bytes::Bytes;
 use sans3_core::progress::Progress;
 use sans3_core::transfer::Downloaded;
 use sans3_runtime::{Deliveries, InOrder};
@@ -20,8 +20,6 @@ use crate::running::{Control, Job};
 pub struct DownloadStream {
     deliveries: Ours<Deliveries<Job<Downloaded>>>,
     control: Control,
-    /// What was delivered and not yet read.
-    bytes: Ours<Bytes>,
 }
 
 impl DownloadStream {
@@ -30,7 +28,6 @@ impl DownloadStream {
         let deliveries = Deliveries::new(job, bytes);
         Self {
             deliveries: Ours::new(deliveries, &home),
-            bytes: Ours::new(Bytes::new(), &home),
             control,
         }
     }
@@ -56,9 +53,6 @@ impl DownloadStream {
     /// # Errors
     /// Why the download failed. Nothing follows.
     pub fn next_bytes(&mut self) -> Result<Option<Bytes>, Error> {
-        if !self.bytes.is_empty() {
-            return Ok(Some(std::mem::take(&mut *self.bytes)));
-        }
         if self.control.is_lost() {
             return Err(Error::Closed);
         }
@@ -72,21 +66,19 @@ impl DownloadStream {
 
 impl BufRead for DownloadStream {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        while self.bytes.is_empty() {
-            match self.next_bytes() {
-                Ok(Some(bytes)) => *self.bytes = bytes,
-                Ok(None) if self.summary().is_some() => break,
-                // Once more, for those who read on: half an object must not look like a whole one.
-                Ok(None) => return Err(io::Error::other("the download has failed")),
-                Err(error) => return Err(io::Error::other(error)),
-            }
+        if self.control.is_lost() {
+            return Err(io::Error::other(Error::Closed));
         }
-        Ok(&self.bytes)
+        let filled = block_on_poll(|cx| self.deliveries.poll_fill(cx).map_ok(<[u8]>::len));
+        if !matches!(filled, Ok(1..)) {
+            self.deliveries.download().engine().settle();
+        }
+        filled.map_err(io::Error::other)?;
+        Ok(self.deliveries.filled())
     }
 
     fn consume(&mut self, amount: usize) {
-        let amount = amount.min(self.bytes.len());
-        self.bytes.advance(amount);
+        self.deliveries.consume(amount);
     }
 }
 

@@ -2,12 +2,8 @@
 
 mod common;
 
+#[expect(dead_code, reason = "the command line is for people")]
 #[path = "../examples/put_get.rs"]
-#[allow(
-    dead_code,
-    clippy::allow_attributes,
-    reason = "a test calls it by another name than main"
-)]
 mod put_get;
 
 use common::{BUCKET, KEY, bytes, server, stored};

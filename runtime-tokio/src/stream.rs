@@ -4,7 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf as _, Bytes};
+use bytes::Bytes;
 use futures_core::Stream;
 use sans3_core::progress::Progress;
 use sans3_core::transfer::Downloaded;
@@ -18,33 +18,26 @@ use crate::{Error, Running};
 /// The last item is an error where the download failed or the bytes could not be proved to be the
 /// object's; a reader fails then, instead of coming to its end. Dropping the stream cancels the
 /// download.
-pub struct DownloadStream {
-    deliveries: Deliveries<Running<Downloaded>>,
-    /// What a reader has not taken of the last piece.
-    rest: Bytes,
-}
+pub struct DownloadStream(Deliveries<Running<Downloaded>>);
 
 impl DownloadStream {
     pub(crate) const fn new(running: Running<Downloaded>, bytes: InOrder) -> Self {
-        Self {
-            deliveries: Deliveries::new(running, bytes),
-            rest: Bytes::new(),
-        }
+        Self(Deliveries::new(running, bytes))
     }
 
     /// How far the download is.
     pub fn progress(&self) -> Progress {
-        self.deliveries.download().progress()
+        self.0.download().progress()
     }
 
     /// What was downloaded: present once the stream has ended without an error.
     pub fn summary(&self) -> Option<&Downloaded> {
-        self.deliveries.summary()
+        self.0.summary()
     }
 
     /// The next bytes; `None` at the end and after an error.
     pub async fn next(&mut self) -> Option<Result<Bytes, Error>> {
-        poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
+        poll_fn(|cx| self.0.poll_next(cx)).await
     }
 }
 
@@ -52,30 +45,18 @@ impl Stream for DownloadStream {
     type Item = Result<Bytes, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.rest.is_empty() {
-            return self.deliveries.poll_next(cx);
-        }
-        Poll::Ready(Some(Ok(std::mem::take(&mut self.rest))))
+        self.0.poll_next(cx)
     }
 }
 
 impl AsyncBufRead for DownloadStream {
     fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
-        let this = self.get_mut();
-        while this.rest.is_empty() {
-            match ready!(this.deliveries.poll_next(cx)) {
-                Some(piece) => this.rest = piece.map_err(io::Error::other)?,
-                None if this.deliveries.summary().is_some() => break,
-                // Once more, for those who read on: half an object must not look like a whole one.
-                None => return Poll::Ready(Err(io::Error::other("the download has failed"))),
-            }
-        }
-        Poll::Ready(Ok(&this.rest))
+        let filled = ready!(self.get_mut().0.poll_fill(cx));
+        Poll::Ready(filled.map_err(io::Error::other))
     }
 
     fn consume(mut self: Pin<&mut Self>, amount: usize) {
-        let amount = amount.min(self.rest.len());
-        self.rest.advance(amount);
+        self.0.consume(amount);
     }
 }
 
@@ -95,8 +76,6 @@ impl AsyncRead for DownloadStream {
 
 impl fmt::Debug for DownloadStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("DownloadStream")
-            .field(&self.deliveries)
-            .finish()
+        f.debug_tuple("DownloadStream").field(&self.0).finish()
     }
 }

@@ -1,11 +1,12 @@
 use std::fmt;
 use std::future::Future;
+use std::mem;
 use std::num::NonZeroU64;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use sans3_core::error::{TransferError, Unreachable};
 use sans3_core::transfer::Downloaded;
 
@@ -31,6 +32,8 @@ pub struct Deliveries<F> {
     end: Option<Result<Downloaded, Error>>,
     /// The last item was handed out.
     over: bool,
+    /// What a reader has not taken of the last piece.
+    rest: Bytes,
 }
 
 impl InOrder {
@@ -69,12 +72,16 @@ impl<F: Future<Output = Result<Downloaded, Error>> + Unpin> Deliveries<F> {
             bytes,
             end: None,
             over: false,
+            rest: Bytes::new(),
         }
     }
 
     /// The next bytes; `None` at the end and after an error. The last item is an error where the
     /// download failed, or the bytes could not be proved to be the object's.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
+        if !self.rest.is_empty() {
+            return Poll::Ready(Some(Ok(mem::take(&mut self.rest))));
+        }
         if self.over {
             return Poll::Ready(None);
         }
@@ -99,6 +106,28 @@ impl<F: Future<Output = Result<Downloaded, Error>> + Unpin> Deliveries<F> {
         self.over = true;
         Poll::Ready(item)
     }
+
+    /// The same for readers: the bytes that come next, until they are [consumed](Self::consume);
+    /// none at the end. Unlike a stream of items, a reader that has failed fails again: half an
+    /// object must never look like a whole one.
+    ///
+    /// # Errors
+    /// Why the download failed, each time.
+    pub fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<&[u8], Error>> {
+        while self.rest.is_empty() {
+            match (ready!(self.poll_next(cx)), &self.end) {
+                (Some(piece), _) => self.rest = piece?,
+                (None, Some(Err(error))) => return Poll::Ready(Err(error.clone())),
+                (None, _) => break,
+            }
+        }
+        Poll::Ready(Ok(&self.rest))
+    }
+
+    /// So many of the bytes of [`poll_fill`](Self::poll_fill) were read.
+    pub fn consume(&mut self, amount: usize) {
+        self.rest.advance(amount.min(self.rest.len()));
+    }
 }
 
 impl<F> Deliveries<F> {
@@ -106,6 +135,11 @@ impl<F> Deliveries<F> {
     pub fn summary(&self) -> Option<&Downloaded> {
         let end = self.end.as_ref().filter(|_| self.over);
         end.and_then(|end| end.as_ref().ok())
+    }
+
+    /// The bytes of the last [`poll_fill`](Self::poll_fill) that were not consumed.
+    pub fn filled(&self) -> &[u8] {
+        &self.rest
     }
 
     /// The download.

@@ -253,7 +253,7 @@ mod tests {
             b"HTTP/1.1 200 OK\r\n a: b\r\n\r\n",
             b"HTTP/1.1 200 OK\r\na : b\r\n\r\n",
             b"HTTP/1.1 200 OK\r\na: b\0\r\n\r\n",
-            b"HTTP/1.1 100\r\n\r\nXXXXXXXX",
+            b"HTTP/1.1 100\r\n\r\nno answer",
         ] {
             let fault = refusal(answer);
             assert_eq!(
