@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use common::{
-    BUCKET, PART, bucket, bytes, client, download, eventually, lengths, server, server_with,
-    stored, upload,
+    BUCKET, PART, bucket, bytes, client, download, eventually_blocking, lengths, server,
+    server_with, stored, upload,
 };
 use sans3_blocking::{Error, Replace};
 use sans3_core::checksum::Algorithm;
@@ -210,7 +210,7 @@ fn transfers_of_many_threads_share_a_client() {
             });
         }
     });
-    eventually("no connection beyond the bound", || {
+    eventually_blocking("no connection beyond the bound", || {
         client.stats().connections <= 5
     });
 }

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use common::{
-    PART, bucket, bytes, client, download, eventually, root, server, server_with, session, stored,
-    upload,
+    PART, bucket, bytes, client, download, eventually_blocking, root, server, server_with, session,
+    stored, upload,
 };
 use sans3_blocking::{Client, ClientConfig, Error, Replace};
 use sans3_core::error::{Cause, CredentialsError, SourceError};
@@ -34,7 +34,7 @@ fn slow_server() -> Server {
 }
 
 fn until_under_way(server: &Server) {
-    eventually("parts are under way", || {
+    eventually_blocking("parts are under way", || {
         server.stats().count(Operation::UploadPart) >= 2
     });
 }
@@ -77,7 +77,7 @@ fn what_is_dropped_is_cleaned_up_behind() {
     until_under_way(&server);
     assert_eq!(server.stats().uploads_open, 1);
     drop(running);
-    eventually("the upload is aborted", || server.stats().uploads_open == 0);
+    eventually_blocking("the upload is aborted", || server.stats().uploads_open == 0);
     assert_eq!(stored(&server), None);
 }
 
@@ -91,7 +91,7 @@ fn a_download_that_is_dropped_leaves_no_file() {
     let running = client(&server).download_to_file(download(), &path, Replace::No);
     assert_eq!(names(), 1, "a temporary file");
     drop(running);
-    eventually("no file is there", || names() == 0);
+    eventually_blocking("no file is there", || names() == 0);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::{PART, bytes, client, download, eventually, server_with, upload};
+use common::{PART, bytes, client, download, eventually_blocking, server_with, upload};
 use sans3_core::operation::ListObjectsV2;
 use sans3_testkit::faults::{Fault, Rule};
 use sans3_testkit::model::Operation;
@@ -36,7 +36,7 @@ fn threads_are_there_while_transfers_are_under_way_and_not_otherwise() {
     server.with_faults(|faults| faults.push(Rule::every(Operation::GetObject, pause)));
     let running = client.download_to_memory(download(), 1 << 30);
     let other = client.download_to_memory(download(), 1 << 30);
-    eventually("all exchanges have a thread", || ours() >= 5);
+    eventually_blocking("all exchanges have a thread", || ours() >= 5);
     for _ in 0..20 {
         assert!(ours() <= 6, "{} threads", ours());
         sleep(Duration::from_millis(5));
@@ -59,7 +59,7 @@ fn threads_are_there_while_transfers_are_under_way_and_not_otherwise() {
     assert_eq!(ours(), 0, "after a stream was read");
 
     drop(client.download_stream(download()));
-    eventually("the threads of a dropped stream end", || ours() == 0);
+    eventually_blocking("the threads of a dropped stream end", || ours() == 0);
 
     let mut writer = client.upload_writer(upload());
     writer.write_all(&content).unwrap();

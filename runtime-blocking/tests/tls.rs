@@ -1,6 +1,6 @@
 //! Large bodies over TLS, both ways, and what ends a handshake.
 
-mod common;
+use sans3_testkit::fixture as common;
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use common::{
-    bucket, bytes, download, eventually, kind, root, server_with, session, single, upload,
+    bucket, bytes, download, eventually_blocking, kind, root, server_with, session, single, upload,
 };
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
@@ -145,7 +145,7 @@ fn a_handshake_is_ended_from_another_thread() {
     config.ca_bundle = Some(authority.bundle());
     let client = Client::new(config).unwrap();
     let running = client.call(HeadBucket::new(bucket()));
-    eventually("the handshake has begun", || {
+    eventually_blocking("the handshake has begun", || {
         client.stats().connections == 1
     });
     let began = Instant::now();

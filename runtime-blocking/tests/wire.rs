@@ -7,7 +7,7 @@ use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use common::{bucket, bytes, download, eventually, kind, root, session, single, upload};
+use common::{bucket, bytes, download, eventually_blocking, kind, root, session, single, upload};
 use sans3_blocking::{Client, ClientConfig, Error};
 use sans3_core::error::{Cause, TransportErrorKind};
 use sans3_core::operation::{DeleteObject, ListObjectsV2};
@@ -237,7 +237,7 @@ fn ends_after_cancel(client: &Client, under_way: impl Fn() -> bool) -> Duration 
     let control = running.control();
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| (running.wait(), Instant::now()));
-        eventually("the exchange is under way", &under_way);
+        eventually_blocking("the exchange is under way", &under_way);
         let cancelled = Instant::now();
         control.cancel();
         let (result, ended) = waiting.join().unwrap();

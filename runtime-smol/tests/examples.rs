@@ -1,6 +1,6 @@
 //! The examples do what they say.
 
-mod common;
+use sans3_testkit::fixture as common;
 
 #[expect(dead_code, reason = "the command line is for people")]
 #[path = "../examples/copy.rs"]

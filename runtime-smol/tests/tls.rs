@@ -1,7 +1,7 @@
 //! TLS at full size: what the conformance kit shows with small answers, for bodies that fill every
 //! buffer on the way.
 
-mod common;
+use sans3_testkit::fixture as common;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

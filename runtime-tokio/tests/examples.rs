@@ -1,6 +1,6 @@
 //! The example, against the model.
 
-mod common;
+use sans3_testkit::fixture as common;
 
 use sans3_core::endpoint::BucketName;
 

@@ -1,7 +1,7 @@
 //! Signed transfers against a server of other people's making: a second judge of our signatures,
 //! our XML and our idea of S3.
 
-mod common;
+use sans3_testkit::fixture as common;
 
 use std::io::{Read as _, Write as _};
 use std::num::NonZeroU64;

@@ -1,6 +1,6 @@
 //! TLS with a private certificate authority: what is trusted, and how it fails.
 
-mod common;
+use sans3_testkit::fixture as common;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -7,20 +7,20 @@
 //! - [`script`]: a server that plays a list of raw bytes, for tests that break HTTP itself.
 //! - `s3s` (feature `s3s`): a server of other people's making, as a second judge.
 //!
+//! Nothing of these uses the code of the client under test: signatures, checksums and framing are
+//! written anew, so that a mistake has to be made twice to go unseen. What drives the client does:
+//!
 //! - [`drive`]: runs sessions of `sans3-core` against answers of any kind, in virtual time.
-//!
 //! - [`soak`]: random transfers under random faults, from a seed.
-//!
+//! - [`fixture`]: a small scene for the tests of adapters and clients.
 //! - `conformance` (feature `conformance`): what an adapter's author calls from one test to know
 //!   that the adapter is right.
-//!
-//! But for the last three, nothing here uses the code of the client under test: signatures, checksums and
-//! framing are written anew, so that a mistake has to be made twice to go unseen.
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod drive;
 pub mod faults;
+pub mod fixture;
 pub mod model;
 #[cfg(feature = "s3s")]
 pub mod s3s;

@@ -4,8 +4,6 @@
 //! meets which script is certain.
 
 mod answers;
-#[path = "../common/mod.rs"]
-mod common;
 mod requests;
 
 use std::future::Future;
@@ -18,6 +16,7 @@ use sans3_core::error::{Cause, Rule, TransportErrorKind};
 use sans3_core::operation::ListObjectsV2;
 use sans3_core::session::SessionConfig;
 use sans3_core::transfer::{Download, Upload};
+use sans3_testkit::fixture as common;
 use sans3_testkit::script::{ScriptServer, Seen, Step};
 use sans3_tokio::{Client, ClientConfig};
 

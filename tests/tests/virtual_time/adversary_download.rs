@@ -1,11 +1,9 @@
 //! What the world does to downloads: each test carries the number of the line in the list of
 //! adversaries that it stands for.
 
-mod common;
-
 use std::time::Duration;
 
-use common::{download, honest, model_with, noise, sink_for, small};
+use crate::common::{download, honest, model_with, noise, sink_for, small};
 use sans3_core::checksum::Algorithm;
 use sans3_core::error::{Cause, Rule, TransferError, TransportErrorKind};
 use sans3_core::session::Reaction;

@@ -1,8 +1,6 @@
 //! Transfers against the model, in virtual time.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use sans3_core::checksum::Algorithm;
 use sans3_core::transfer::{Length, Order, Upload, Verified};
 use sans3_testkit::drive::{Rig, Sink, Source};

@@ -1,8 +1,3 @@
-#![allow(
-    dead_code,
-    clippy::allow_attributes,
-    reason = "each test file uses a part of it"
-)]
 //! What the tests in virtual time share.
 
 use core::num::{NonZeroU16, NonZeroU64};

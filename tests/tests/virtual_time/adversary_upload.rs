@@ -1,10 +1,8 @@
 //! What the world does to uploads: each test carries the number of the line in the list of
 //! adversaries that it stands for.
 
-mod common;
-
+use crate::common::{bucket, honest, model_with, noise, small, upload};
 use bytes::Bytes;
-use common::{bucket, honest, model_with, noise, small, upload};
 use sans3_core::checksum::Algorithm;
 use sans3_core::endpoint::ObjectKey;
 use sans3_core::error::{Cause, SourceError, TransferError, TransportErrorKind};

@@ -1,11 +1,9 @@
 //! Faults that were found in the core, each by the run that showed it.
 
-mod common;
-
 use std::num::NonZeroU16;
 use std::time::Duration;
 
-use common::{bucket, download, honest, model_with, noise, sink_for, small, upload};
+use crate::common::{bucket, download, honest, model_with, noise, sink_for, small, upload};
 use http::Method;
 use sans3_core::endpoint::ObjectKey;
 use sans3_core::error::{Cause, CredentialsError, TransportErrorKind};

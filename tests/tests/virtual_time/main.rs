@@ -1,0 +1,7 @@
+//! Transfers against the model, in virtual time.
+
+mod adversary_download;
+mod adversary_upload;
+mod common;
+mod regressions;
+mod transfers;
