@@ -11,7 +11,8 @@
 //! written anew, so that a mistake has to be made twice to go unseen. What drives the client does:
 //!
 //! - [`drive`]: runs sessions of `sans3-core` against answers of any kind, in virtual time.
-//! - [`soak`]: random transfers under random faults, from a seed.
+//! - [`simulate`]: random transfers under random faults, from a seed, with every promise checked
+//!   after every event.
 //! - [`fixture`]: a small scene for the tests of adapters and clients.
 //! - `conformance` (feature `conformance`): what an adapter's author calls from one test to know
 //!   that the adapter is right.
@@ -26,4 +27,4 @@ pub mod model;
 pub mod s3s;
 pub mod script;
 pub mod server;
-pub mod soak;
+pub mod simulate;

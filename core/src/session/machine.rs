@@ -248,6 +248,12 @@ impl Session {
         self.shared.notices.take()
     }
 
+    /// Bytes of payload that are held or reserved now, beside the buffers of exchanges. 0 where no
+    /// transfer is under way.
+    pub const fn memory_reserved(&self) -> u64 {
+        self.shared.memory.used
+    }
+
     /// What the session was made with.
     pub const fn config(&self) -> &SessionConfig {
         &self.shared.config

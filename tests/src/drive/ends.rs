@@ -101,6 +101,23 @@ impl Sink {
         Ok(())
     }
 
+    /// All bytes below were placed.
+    pub(crate) fn front(&self) -> u64 {
+        let mut front = self.front;
+        for (start, end) in &self.pieces {
+            if *start > front {
+                break;
+            }
+            front = front.max(*end);
+        }
+        front
+    }
+
+    /// Whether every byte below `size` was placed.
+    pub(crate) fn covers(&self, size: u64) -> bool {
+        self.in_order && self.front >= size || self.front() >= size
+    }
+
     /// Bytes that wait for others before them: what an adapter has to hold for an in-order consumer.
     pub(crate) fn waiting(&self) -> u64 {
         let mut front = self.front;

@@ -14,6 +14,20 @@ pub fn run(
     sink: &mut Sink,
     log: &mut Vec<String>,
 ) -> Outcome {
+    let (sendable, request) = match send(attempt, wall, source) {
+        Ok(sent) => sent,
+        Err(outcome) => return outcome,
+    };
+    log.push(format!("{} {}", request.method, request.target));
+    receive(sendable, wall, peer.answer(request), sink)
+}
+
+/// The first half: the request, with all of its body.
+pub(crate) fn send(
+    attempt: Attempt,
+    wall: UnixTime,
+    source: Option<&Source>,
+) -> Result<(Sendable, Sent), Outcome> {
     let read = |offset, len| {
         source
             .map(|source| source.read(offset, len))
@@ -23,17 +37,10 @@ pub fn run(
         Ready::Send(sendable) => sendable,
         Ready::Hash(mut hashing) => {
             hashing.update(&read(hashing.offset(), hashing.len()));
-            match hashing.finish() {
-                Ok(sendable) => sendable,
-                Err(outcome) => return outcome,
-            }
+            hashing.finish()?
         }
     };
-    let request = match sendable.request(wall) {
-        Ok(request) => request,
-        Err(outcome) => return outcome,
-    };
-    let (head, body) = request.into_parts();
+    let (head, body) = sendable.request(wall)?.into_parts();
     let body = match body {
         BodySource::Empty => Bytes::new(),
         BodySource::Inline(bytes) => bytes,
@@ -45,7 +52,7 @@ pub fn run(
             let bytes = read(offset, len);
             check.update(&bytes);
             if let Err(error) = check.finish() {
-                return sendable.on_source_error(error);
+                return Err(sendable.on_source_error(error));
             }
             bytes.into()
         }
@@ -55,17 +62,22 @@ pub fn run(
         .path_and_query()
         .map_or("/", |target| target.as_str())
         .to_owned();
-    log.push(format!("{} {target}", head.method));
     let request = Sent {
         method: head.method,
         target,
         headers: head.headers,
         body,
     };
-    receive(sendable, wall, peer.answer(request), sink)
+    Ok((sendable, request))
 }
 
-fn receive(sendable: Sendable, wall: UnixTime, reply: super::Reply, sink: &mut Sink) -> Outcome {
+/// The second half: the answer, or what came instead.
+pub(crate) fn receive(
+    sendable: Sendable,
+    wall: UnixTime,
+    reply: super::Reply,
+    sink: &mut Sink,
+) -> Outcome {
     let (status, headers) = match reply.head {
         Ok(head) => head,
         Err(kind) => {

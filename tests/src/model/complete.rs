@@ -11,6 +11,8 @@ use super::{Call, Limits, Model, xml};
 
 /// The longest list that is read: 10,000 parts need about 2 MiB.
 const MAX_DOCUMENT: usize = 4 << 20;
+/// An object of at most so many bytes is small.
+const SMALL: u64 = 64 << 10;
 /// The most parts that an upload can have.
 const MAX_PARTS: usize = 10_000;
 
@@ -191,9 +193,14 @@ fn object_checksum(upload: &Upload, parts: &[&UploadedPart]) -> StoredChecksum {
             kind: ChecksumKind::Composite(parts.len()),
         };
     }
-    let combined = parts.iter().try_fold(algorithm.empty(), |sum, part| {
-        sum.combine(&part.checksum, part.data.len())
-    });
+    // To read some kilobytes again is quicker than to combine their checksums.
+    let combined = (total_len(parts) > SMALL)
+        .then(|| {
+            parts.iter().try_fold(algorithm.empty(), |sum, part| {
+                sum.combine(&part.checksum, part.data.len())
+            })
+        })
+        .flatten();
     // Only CRCs are ever over the full object, and these can be combined; should that change,
     // reading everything is right too.
     let value = combined.unwrap_or_else(|| {

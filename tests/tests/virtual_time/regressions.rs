@@ -502,3 +502,96 @@ fn an_attempt_whose_lease_ran_out_does_not_keep_the_others_from_being_ended() {
     assert!(matches!(session.poll(until), Step::Abort(_)));
     assert!(matches!(session.poll(until), Step::Wait { .. }));
 }
+
+#[test]
+fn an_empty_object_is_not_taken_for_the_version_that_is_wanted() {
+    // The range is refused because there are no bytes, and the HEAD that would tell the tag is
+    // refused too. The server ignores If-Match.
+    let mut model = model_with(b"");
+    model.config_mut().quirks.ignores_if_match = true;
+    let mut rig = Rig::new(
+        small(),
+        ModelPeer::new(
+            model,
+            |_, request: &Sent, ask: &mut dyn FnMut() -> Reply| match request.method.as_str() {
+                "HEAD" => Reply::new(403, &[], ""),
+                _ => ask(),
+            },
+        ),
+    );
+    let wanted = Download {
+        if_match: Some(ETag::new("\"another\"").unwrap()),
+        ..download(Order::Random)
+    };
+    let (result, _) = rig.download(wanted, Sink::random());
+    let error = result.unwrap_err();
+    assert!(
+        matches!(error.root(), Cause::ObjectChanged { .. }),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_first_part_that_breaks_off_in_order_is_continued_by_a_stream() {
+    // The object fits the first range, so that nothing has shown yet that the server ignores ranges
+    // or that its tags hold no two answers together.
+    let bytes = noise(MIB / 2, 5);
+    for weak in [false, true] {
+        let mut model = model_with(&bytes);
+        model.config_mut().quirks.ignores_range = !weak;
+        let mut broken = false;
+        let mut rig = Rig::new(
+            small(),
+            ModelPeer::new(
+                model,
+                move |_, request: &Sent, ask: &mut dyn FnMut() -> Reply| {
+                    let mut reply = ask();
+                    if weak {
+                        reply = reply.with("etag", "W/\"weak\"");
+                    }
+                    if request.method == Method::GET && !std::mem::replace(&mut broken, true) {
+                        reply = reply.cut(1_000, Err(TransportErrorKind::Closed));
+                    }
+                    reply
+                },
+            ),
+        );
+        let (result, sink) = rig.download(download(Order::InOrder), Sink::in_order());
+        assert!(matches!(result.unwrap().verified, Verified::FullObject(_)));
+        assert!(sink.bytes == bytes, "weak: {weak}");
+    }
+}
+
+#[test]
+fn a_range_that_is_replaced_has_attempts_of_its_own() {
+    let bytes = noise(2 * MIB, 5);
+    let mut reads = 0;
+    let mut rig = Rig::new(
+        small(),
+        ModelPeer::new(
+            model_with(&bytes),
+            move |_, request: &Sent, ask: &mut dyn FnMut() -> Reply| {
+                let second = request
+                    .headers
+                    .get("range")
+                    .is_some_and(|range| range == "bytes=1048576-2097151");
+                reads += u32::from(second);
+                match reads {
+                    // The first answer is wrong; the second one shows it; the third one breaks.
+                    1 if second => ask().flipped(7),
+                    3 if second => Reply::broken(TransportErrorKind::Closed),
+                    _ => ask(),
+                }
+            },
+        ),
+    );
+    let (result, sink) = rig.download(download(Order::Random), Sink::random());
+    assert!(result.is_ok() && sink.bytes == bytes);
+    let broken: Vec<u32> = rig
+        .notices()
+        .into_iter()
+        .filter(|notice| matches!(notice.cause, Cause::Transport { .. }))
+        .map(|notice| notice.number)
+        .collect();
+    assert_eq!(broken, [1]);
+}

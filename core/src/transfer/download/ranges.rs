@@ -117,8 +117,12 @@ impl Ranges {
         match chosen.and_then(|start| self.pending.remove(&start)) {
             Some(mut piece) => {
                 let number = piece.tries.start();
+                // What a consumer in order has had of the first part may have to be recognised in a
+                // stream: it is not known yet whether the server answers further ranges.
+                let begins =
+                    known.spec.order == Order::InOrder && piece.range.start() < known.part_size;
                 let algorithms = match (known.algorithm(), &known.version) {
-                    (Some(algorithm), Some(_)) => algorithm.into_iter().collect(),
+                    (Some(algorithm), Some(_)) if !begins => algorithm.into_iter().collect(),
                     // The first answer: what it must be proved by, or continued with, is open.
                     _ => CANDIDATES.to_vec(),
                 };
@@ -157,10 +161,7 @@ impl Ranges {
                 Event::Nothing
             }
             Ending::Failed(_) if known.is_empty() => Event::Nothing,
-            Ending::Failed(Failure::NoBytes(_)) if known.version.is_none() => {
-                known.adopt_empty();
-                Event::Nothing
-            }
+            Ending::Failed(Failure::NoBytes(_)) if known.version.is_none() => found_empty(known),
             Ending::Failed(Failure::Refused(error) | Failure::NoBytes(error))
                 if error.status == 416 && known.version.is_some() =>
             {
@@ -189,8 +190,7 @@ impl Ranges {
                 if known.version.is_none()
                     && matches!(outcome.ending, Ending::Failed(Failure::NoBytes(_))) =>
             {
-                known.adopt_empty();
-                Event::Nothing
+                found_empty(known)
             }
             Some((piece, outcome)) => self.retry(piece, &outcome, cx),
             None => Event::Nothing,
@@ -367,6 +367,13 @@ impl Ranges {
             .insert(range, checksum, combine)
             .map_err(|_| Unreachable("a range of the object came twice").into())
     }
+}
+
+/// What follows from a refusal that says that there are no bytes.
+fn found_empty(known: &mut Known) -> Event {
+    known
+        .adopt_empty()
+        .map_or_else(Event::Fail, |()| Event::Nothing)
 }
 
 /// The error of an in-order download that lost an exchange: it may have delivered bytes that nobody

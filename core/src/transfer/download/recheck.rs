@@ -113,6 +113,8 @@ impl Recheck {
             piece.replaced = true;
         } else {
             piece.again = Some(*checksum);
+            // To replace it is another request, with attempts of its own.
+            piece.tries = cx.part_tries(OperationKind::GetObject);
         }
         self.verdict()
     }

@@ -171,12 +171,20 @@ impl Known {
         self.last_modified = version.last_modified;
     }
 
-    /// The object has no bytes: a range of it was refused with its size.
-    pub(super) fn adopt_empty(&mut self) {
+    /// The object has no bytes: a range of it was refused with its size. That refusal has no entity
+    /// tag, so it can't prove a version that the caller wants.
+    pub(super) fn adopt_empty(&mut self) -> Result<(), Cause> {
+        if let Some(wanted) = &self.spec.if_match {
+            return Err(Cause::ObjectChanged {
+                expected: wanted.to_string(),
+                seen: "an empty object, and nothing that tells its ETag".into(),
+            });
+        }
         self.version = Some(Pinned {
             etag: None,
             total: 0,
         });
+        Ok(())
     }
 
     fn adopt_head(&mut self, head: &HeadObjectOutput) -> Result<(), Cause> {

@@ -1,41 +1,40 @@
-//! The server of a soak: the model, and all that goes wrong on the way to it and back.
+//! The server of a run: the model, and all that goes wrong on the way to it and back.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
 use sans3_core::error::TransportErrorKind;
-use sans3_core::rng::Rng;
 
-use super::plan::{Plan, Server, Tags, bucket, index, noise, one_in};
-use crate::drive::{EPOCH, Peer, Reply, Sent, ask};
+use super::choices::{Choices, index, noise};
+use super::job::bucket;
+use super::scenario::{Faults, Scenario, Server, Tags};
+use super::story::Story;
+use crate::drive::{EPOCH, Reply, Sent, ask};
 use crate::faults::Fault;
 use crate::model::{Access, AccessKey, Anonymous, Etags, Model, Operation, Request, Route};
 
-/// Why an exchange is broken off in the middle by the client: after so many of 1,000 bytes.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Cut(pub(super) u64);
-
 pub(super) struct World {
     pub(super) model: Model,
-    rng: Rng,
     server: Server,
-    faults: u64,
-    /// Benign faults that may still come; `None`: any, and without limit.
-    benign: Option<u64>,
+    faults: Faults,
     unrest: bool,
+    /// Whether faults are enumerated instead of drawn.
+    enumerated: bool,
     /// The keys of downloads, which others may write to.
     targets: Vec<String>,
+    /// Time since the start.
+    now: Duration,
     /// Keys with an answer whose bytes were wrong although nothing said so.
     pub(super) flipped: Vec<String>,
     /// Keys whose stored bytes were damaged on their way up.
     pub(super) damaged: Vec<String>,
     /// How often keys have expired so far.
     pub(super) generation: u32,
-    /// The client ends the exchange that is asked for next.
-    pub(super) cut: Option<Cut>,
-    /// What was injected, for people.
-    pub(super) story: Vec<String>,
+    /// Requests whose answer is lost before they take effect.
+    pub(super) late: Vec<Sent>,
+    /// Whether anything has gone wrong yet.
+    pub(super) disturbed: bool,
 }
 
 /// Faults that are no faults of [`Fault`]: of the answer's head, or of the request's body.
@@ -53,6 +52,8 @@ enum Trouble {
     IgnoreRange,
     Extra,
     Stall,
+    /// The client gives up on the answer, and the request takes effect later.
+    Late(TransportErrorKind),
     Drop(&'static str),
     Set(&'static str, &'static str),
 }
@@ -122,35 +123,73 @@ const VALUES: [(&str, &str); 12] = [
 ];
 
 impl World {
-    pub(super) fn new(plan: &Plan, seed: u64, targets: Vec<String>) -> Self {
-        let mut model = Model::new(plan.server.model());
+    pub(super) fn new(scenario: &Scenario, targets: Vec<String>) -> Self {
+        let mut model = Model::new(scenario.server.model());
         model.create_bucket(bucket().as_str());
         let mut world = Self {
             model,
-            rng: Rng::new(seed ^ 0x5eed),
-            server: plan.server,
-            faults: plan.faults,
-            benign: plan.benign,
-            unrest: plan.unrest,
+            server: scenario.server,
+            faults: scenario.faults,
+            unrest: scenario.unrest,
+            enumerated: scenario.any_order,
             targets,
+            now: Duration::ZERO,
             flipped: Vec::new(),
             damaged: Vec::new(),
             generation: 0,
-            cut: None,
-            story: Vec::new(),
+            late: Vec::new(),
+            disturbed: false,
         };
         world.let_in();
         world
     }
 
     pub(super) fn set_time(&mut self, since: Duration) {
+        self.now = since;
         let seconds = EPOCH.as_seconds() + i64::try_from(since.as_secs()).unwrap_or(0);
         self.model.set_time(seconds);
+    }
+
+    /// Whether faults and unrest are over for good.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.now >= self.faults.until
     }
 
     /// The credentials that are good now.
     pub(super) fn key_id(&self) -> String {
         format!("AKID{}", self.generation)
+    }
+
+    /// Answers a request, or does with it what else may happen to one.
+    pub(super) fn answer(
+        &mut self,
+        request: Sent,
+        choices: &mut Choices,
+        story: &mut Story,
+    ) -> Reply {
+        self.live(choices, story);
+        let route = Route::parse(&request.method, request.target.as_bytes(), None, None);
+        let (operation, key) = route.map_or((Operation::Other, String::new()), |route| {
+            (route.operation, route.key)
+        });
+        let reply = match self.trouble(operation, choices) {
+            None => ask(&mut self.model, &request),
+            Some(trouble) => {
+                self.disturbed = true;
+                story.tell(|| format!("{operation} {key}: {trouble:?}"));
+                self.inflict(&trouble, &key, request, choices)
+            }
+        };
+        story.tell(|| {
+            let status = reply.head.as_ref().map(|(status, _)| *status);
+            format!("{operation} {key} -> {status:?}")
+        });
+        self.dress(operation, reply, choices)
+    }
+
+    /// A request takes effect, and nobody gets its answer.
+    pub(super) fn apply(&mut self, request: &Sent) {
+        ask(&mut self.model, request);
     }
 
     fn let_in(&mut self) {
@@ -168,14 +207,14 @@ impl World {
     }
 
     /// What others do in the meantime.
-    fn live(&mut self) {
-        if !self.unrest {
+    fn live(&mut self, choices: &mut Choices, story: &mut Story) {
+        if !self.unrest || self.is_quiet() {
             return;
         }
-        if self.server.signed && self.generation < 3 && one_in(40, &mut self.rng) {
+        if self.server.signed && self.generation < 3 && choices.one_in(40) {
             self.generation += 1;
             self.let_in();
-            self.story.push("credentials expire".into());
+            story.tell(|| "credentials expire".into());
         }
         // More often where nothing but the client's own care holds the answers together.
         let rarity = if self.server.tags == Tags::Strong {
@@ -183,43 +222,45 @@ impl World {
         } else {
             5
         };
-        if !self.targets.is_empty() && one_in(rarity, &mut self.rng) {
-            let at = index(self.rng.below(self.targets.len() as u64));
+        if !self.targets.is_empty() && choices.one_in(rarity) {
+            let at = index(choices.below(self.targets.len() as u64));
             let key = self.targets[at].clone();
             let old = self.model.object("b", &key).map_or(0, |o| o.data.len());
-            let len = if one_in(2, &mut self.rng) {
-                old
+            let len = if choices.one_in(2) {
+                choices.below(2 * old + 100)
             } else {
-                self.rng.below(2 * old + 100)
+                old
             };
-            let bytes = noise(len, self.rng.next_u64());
-            self.model.put("b", &key, bytes);
-            self.story.push(format!("{key} is replaced, {len} bytes"));
+            self.model
+                .put("b", &key, noise(len, choices.below(1 << 32)));
+            story.tell(|| format!("{key} is replaced, {len} bytes"));
         }
     }
 
-    fn trouble(&mut self, operation: Operation) -> Option<Trouble> {
-        if self.rng.below(1_000) >= self.faults {
+    fn trouble(&mut self, operation: Operation, choices: &mut Choices) -> Option<Trouble> {
+        if self.enumerated {
+            return self.enumerated_trouble(choices);
+        }
+        if self.is_quiet() || !choices.per_mille(self.faults.rate) {
             return None;
         }
-        if let Some(left) = &mut self.benign {
+        if let Some(left) = &mut self.faults.benign {
             *left = left.checked_sub(1)?;
-            return Some(self.benign_trouble());
+            return Some(benign_trouble(choices));
         }
-        let rng = &mut self.rng;
         let get = operation == Operation::GetObject;
         // Who says of an upload that is there that it is not can't be told from one who is right.
         let discarding = matches!(
             operation,
             Operation::AbortMultipartUpload | Operation::ListParts
         );
-        Some(match rng.below(20) {
-            3 | 4 if !discarding => refuse(pick(&REFUSALS, rng)),
-            0..5 => refuse(pick(&TRANSIENT, rng)),
-            5 | 6 => Trouble::LostBefore(pick(&BEFORE, rng)),
-            7..10 => Trouble::LostAfter(pick(&AFTER, rng)),
-            10 => Trouble::ErrorIn200(["InternalError", "AccessDenied"][index(rng.below(2))]),
-            11 => Trouble::Broken(pick(&AFTER, rng)),
+        Some(match choices.below(22) {
+            3 | 4 if !discarding => refuse(choices.pick(&REFUSALS)),
+            0..5 => refuse(choices.pick(&TRANSIENT)),
+            5 | 6 => Trouble::LostBefore(choices.pick(&BEFORE)),
+            7..10 => Trouble::LostAfter(choices.pick(&AFTER)),
+            10 => Trouble::ErrorIn200(choices.pick(&["InternalError", "AccessDenied"])),
+            11 => Trouble::Broken(choices.pick(&AFTER)),
             12 => Trouble::CutClean,
             13 if get => Trouble::Flip,
             13 => Trouble::FlipRequest,
@@ -227,29 +268,47 @@ impl World {
             15 if get => Trouble::IgnoreRange,
             14..17 => Trouble::Extra,
             17 => Trouble::Stall,
-            18 => Trouble::Drop(pick(&HEADERS, rng)),
+            18 => Trouble::Drop(choices.pick(&HEADERS)),
+            19 | 20 => Trouble::Late(choices.pick(&AFTER)),
             _ => {
-                let (header, value) = pick(&VALUES, rng);
+                let (header, value) = choices.pick(&VALUES);
                 Trouble::Set(header, value)
             }
         })
     }
 
-    /// What every transfer must survive.
-    fn benign_trouble(&mut self) -> Trouble {
-        let rng = &mut self.rng;
-        match rng.below(6) {
-            0 | 1 => refuse(pick(&TRANSIENT, rng)),
-            2 => Trouble::LostBefore(pick(&BEFORE, rng)),
-            3 => Trouble::LostAfter(pick(&AFTER, rng)),
-            4 => Trouble::Broken(pick(&AFTER, rng)),
+    /// One of a few faults, each with its own effect on a client, as long as some are left.
+    fn enumerated_trouble(&mut self, choices: &mut Choices) -> Option<Trouble> {
+        let left = self.faults.benign.unwrap_or(0).checked_sub(1)?;
+        let trouble = match choices.below(6) {
+            0 => return None,
+            1 => Trouble::Refuse(503, "SlowDown"),
+            2 => Trouble::LostBefore(TransportErrorKind::Connect),
+            3 => Trouble::LostAfter(TransportErrorKind::Closed),
+            4 => Trouble::Broken(TransportErrorKind::Closed),
             _ => Trouble::CutClean,
-        }
+        };
+        self.faults.benign = Some(left);
+        Some(trouble)
     }
 
-    fn inflict(&mut self, trouble: &Trouble, key: &str, mut request: Sent) -> Reply {
+    fn inflict(
+        &mut self,
+        trouble: &Trouble,
+        key: &str,
+        mut request: Sent,
+        choices: &mut Choices,
+    ) -> Reply {
         let head = request.method == Method::HEAD;
-        let dice = self.rng.next_u64();
+        let mut share = |len: u64| {
+            // Half of it, where a share is all the same.
+            let dice = if self.enumerated {
+                500
+            } else {
+                choices.below(1_001)
+            };
+            index(len * dice / 1_000)
+        };
         match *trouble {
             Trouble::Refuse(status, code) => refusal(status, code, head),
             Trouble::ErrorIn200(code) => refusal(200, code, head),
@@ -258,19 +317,32 @@ impl World {
                 ask(&mut self.model, &request);
                 Reply::broken(kind)
             }
-            Trouble::Broken(kind) => part_of(ask(&mut self.model, &request), dice, Err(kind)),
-            Trouble::CutClean => part_of(ask(&mut self.model, &request), dice, Ok(())),
+            Trouble::Late(kind) => {
+                self.late.push(request);
+                Reply::broken(kind)
+            }
+            Trouble::Broken(kind) => {
+                let reply = ask(&mut self.model, &request);
+                let len = share(reply.bytes().len() as u64);
+                reply.cut(len, Err(kind))
+            }
+            Trouble::CutClean => {
+                let reply = ask(&mut self.model, &request);
+                let len = share(reply.bytes().len() as u64);
+                reply.cut(len, Ok(()))
+            }
             Trouble::Flip => {
                 let reply = ask(&mut self.model, &request);
                 let len = reply.bytes().len() as u64;
                 if len > 0 {
                     self.flipped.push(key.to_owned());
                 }
-                reply.flipped(index(dice % len.max(1)))
+                let at = share(len.saturating_sub(1));
+                reply.flipped(at)
             }
             Trouble::FlipRequest => {
                 let mut body = request.body.to_vec();
-                let at = index(dice % (body.len() as u64).max(1));
+                let at = share((body.len() as u64).saturating_sub(1));
                 if let Some(byte) = body.get_mut(at) {
                     *byte ^= 1;
                     self.damaged.push(key.to_owned());
@@ -279,16 +351,13 @@ impl World {
                 ask(&mut self.model, &request)
             }
             Trouble::WrongRange => {
-                let fault = Fault::WrongRange {
-                    shift: 1 + dice % 1_000,
-                };
-                self.rewritten(&fault, key, &request)
+                let shift = 1 + share(1_000) as u64;
+                self.rewritten(&Fault::WrongRange { shift }, key, &request)
             }
             Trouble::IgnoreRange => self.rewritten(&Fault::IgnoreRange, key, &request),
             Trouble::Extra => {
                 let mut reply = ask(&mut self.model, &request);
-                let more = vec![b' '; index(1 + dice % 50)];
-                reply.body.push(more.into());
+                reply.body.push(vec![b' '; 1 + share(50)].into());
                 reply
             }
             Trouble::Stall => {
@@ -312,30 +381,33 @@ impl World {
     }
 
     /// What this server makes of entity tags, and how the network cuts the body.
-    fn dress(&mut self, operation: Operation, mut reply: Reply) -> Reply {
+    fn dress(&self, operation: Operation, mut reply: Reply, choices: &mut Choices) -> Reply {
         let read = matches!(operation, Operation::GetObject | Operation::HeadObject);
-        if read && let Ok((_, headers)) = &mut reply.head {
+        if read && let Ok((_, headers)) = &reply.head {
             let etag = headers.get("etag").and_then(|tag| tag.to_str().ok());
-            let weak = etag.map(|tag| format!("W/{tag}"));
-            match (self.server.tags, weak) {
-                (Tags::Weak, Some(weak)) if !weak.starts_with("W/W/") => {
-                    reply = reply.with("etag", &weak);
+            match self.server.tags {
+                Tags::Weak => {
+                    if let Some(etag) = etag.filter(|etag| !etag.starts_with("W/")) {
+                        let weak = format!("W/{etag}");
+                        reply = reply.with("etag", &weak);
+                    }
                 }
-                (Tags::Absent, _) => reply = reply.without("etag"),
-                _ => {}
+                Tags::Absent => reply = reply.without("etag"),
+                Tags::Strong => {}
             }
         }
         if self.server.etags == Etags::LikeMd5 {
             reply = reply.with("x-amz-server-side-encryption", "aws:kms");
         }
-        if let Some(Cut(share)) = self.cut.take() {
-            let len = reply.bytes().len() as u64;
-            reply = reply.cut(index(len * share / 1_000), Err(TransportErrorKind::Aborted));
+        if self.enumerated {
+            return reply;
         }
-        let whole = Bytes::from(reply.bytes());
+        let mut rest = Bytes::from(reply.bytes());
+        let piece = match choices.below(4) {
+            0 => rest.len(),
+            _ => 1 + index(choices.below(rest.len() as u64 + 1)),
+        };
         reply.body = Vec::new();
-        let piece = 1 + index(self.rng.below(whole.len() as u64 + 1));
-        let mut rest = whole;
         while !rest.is_empty() {
             reply.body.push(rest.split_to(piece.min(rest.len())));
         }
@@ -343,24 +415,14 @@ impl World {
     }
 }
 
-impl Peer for World {
-    fn answer(&mut self, request: Sent) -> Reply {
-        self.live();
-        let route = Route::parse(&request.method, request.target.as_bytes(), None, None);
-        let (operation, key) = route.map_or((Operation::Other, String::new()), |route| {
-            (route.operation, route.key)
-        });
-        let line = format!("{operation} {key}");
-        let reply = match self.trouble(operation) {
-            None => ask(&mut self.model, &request),
-            Some(trouble) => {
-                self.story.push(format!("{line}: {trouble:?}"));
-                self.inflict(&trouble, &key, request)
-            }
-        };
-        let status = reply.head.as_ref().map(|(status, _)| *status);
-        self.story.push(format!("{line} -> {status:?}"));
-        self.dress(operation, reply)
+/// What every transfer must survive.
+fn benign_trouble(choices: &mut Choices) -> Trouble {
+    match choices.below(6) {
+        0 | 1 => refuse(choices.pick(&TRANSIENT)),
+        2 => Trouble::LostBefore(choices.pick(&BEFORE)),
+        3 => Trouble::LostAfter(choices.pick(&AFTER)),
+        4 => Trouble::Broken(choices.pick(&AFTER)),
+        _ => Trouble::CutClean,
     }
 }
 
@@ -374,13 +436,4 @@ fn refusal(status: u16, code: &str, head: bool) -> Reply {
     }
     let document = format!("<Error><Code>{code}</Code><Message>m</Message></Error>");
     Reply::new(status, &[], document)
-}
-
-fn part_of(reply: Reply, dice: u64, end: Result<(), TransportErrorKind>) -> Reply {
-    let len = reply.bytes().len() as u64;
-    reply.cut(index(dice % (len + 1)), end)
-}
-
-fn pick<T: Copy, const N: usize>(from: &[T; N], rng: &mut Rng) -> T {
-    from[index(rng.below(N as u64))]
 }

@@ -1,0 +1,315 @@
+//! Runs the simulator in bulk, or one run of it with all that happens there.
+
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use lexopt::prelude::*;
+use sans3_testkit::simulate::{
+    Broken, Choices, Scope, Subject, Summary, enumerate, run, shrink, tell,
+};
+
+const HELP: &str = "\
+Runs S3 transfers against a simulated world, and checks every promise after every event.
+
+  simulate --seeds N [--first S] [--minutes M] [--jobs J] [--anonymous]
+      Runs with the seeds S, S+1, ... (S is 0 by default): N of them, at most M minutes long, on J
+      threads (one a core by default). --anonymous leaves signed requests out.
+  simulate --seed S [--anonymous]
+      One run, with everything that happens in it; one that breaks a promise is also made smaller.
+  simulate --choices A.B.C [--anonymous]
+      The run that these choices make, as printed for one that was made smaller.
+  simulate --exhaustive [--faults F] [--most N]
+      Every run of at most three parts and F faults (2 by default), in every order of events; at most
+      N runs (10 million by default) of each kind of transfer.
+
+The exit code is 1 where a promise is broken, 2 where the arguments make no sense.
+";
+
+/// Runs that a thread takes at once.
+const BATCH: u64 = 64;
+
+/// The most runs that making one smaller takes.
+const SHRINKING: u32 = 20_000;
+
+fn main() -> ExitCode {
+    // What breaks is told by the run that it breaks.
+    std::panic::set_hook(Box::new(|_| {}));
+    match Task::parse() {
+        Ok(Task::Help) => {
+            print!("{HELP}");
+            ExitCode::SUCCESS
+        }
+        Ok(task) => task.carry_out(),
+        Err(error) => {
+            eprintln!("simulate: {error}\n\n{HELP}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+enum Task {
+    Help,
+    Bulk {
+        scope: Scope,
+        first: u64,
+        count: u64,
+        within: Duration,
+        jobs: usize,
+    },
+    One(Scope, Choices),
+    Exhaustive {
+        faults: u64,
+        most: u64,
+    },
+}
+
+impl Task {
+    fn parse() -> Result<Self, lexopt::Error> {
+        let mut scope = Scope::All;
+        let (mut seeds, mut first, mut minutes) = (None, 0, None);
+        let (mut jobs, mut one, mut exhaustive) = (None, None, false);
+        let (mut faults, mut most) = (2, 10_000_000);
+        let mut arguments = lexopt::Parser::from_env();
+        while let Some(argument) = arguments.next()? {
+            match argument {
+                Long("seeds") => seeds = Some(arguments.value()?.parse()?),
+                Long("first") => first = arguments.value()?.parse()?,
+                Long("minutes") => minutes = Some(arguments.value()?.parse::<u64>()?),
+                Long("jobs") => jobs = Some(arguments.value()?.parse()?),
+                Long("anonymous") => scope = Scope::Anonymous,
+                Long("seed") => one = Some(Choices::seeded(arguments.value()?.parse()?)),
+                Long("choices") => {
+                    let values = arguments.value()?.parse_with(|text| {
+                        let values = text.split('.').filter(|value| !value.is_empty());
+                        values.map(str::parse).collect::<Result<Vec<u64>, _>>()
+                    })?;
+                    one = Some(Choices::listed(values));
+                }
+                Long("exhaustive") => exhaustive = true,
+                Long("faults") => faults = arguments.value()?.parse()?,
+                Long("most") => most = arguments.value()?.parse()?,
+                Long("help") | Short('h') => return Ok(Self::Help),
+                other => return Err(other.unexpected()),
+            }
+        }
+        if exhaustive {
+            return Ok(Self::Exhaustive { faults, most });
+        }
+        if let Some(choices) = one {
+            return Ok(Self::One(scope, choices));
+        }
+        if seeds.is_none() && minutes.is_none() {
+            return Err("say what to run: --seeds, --minutes, --seed or --exhaustive".into());
+        }
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let within = minutes.map_or(Duration::MAX, |minutes| Duration::from_secs(60 * minutes));
+        Ok(Self::Bulk {
+            scope,
+            first,
+            count: seeds.unwrap_or(u64::MAX),
+            within,
+            jobs: jobs.unwrap_or(cores).max(1),
+        })
+    }
+
+    fn carry_out(self) -> ExitCode {
+        let broken = match self {
+            Self::Help => false,
+            Self::Bulk {
+                scope,
+                first,
+                count,
+                within,
+                jobs,
+            } => bulk(scope, first, count, within, jobs),
+            Self::One(scope, choices) => one(scope, choices),
+            Self::Exhaustive { faults, most } => exhaustive(faults, most),
+        };
+        ExitCode::from(u8::from(broken))
+    }
+}
+
+/// What many runs come to.
+#[derive(Default)]
+struct Total {
+    runs: u64,
+    succeeded: u64,
+    failed: u64,
+    /// How many runs had so many attempts, and so many KiB of payload: the last ones are for more.
+    attempts: Histogram,
+    kibibytes: Histogram,
+    broken: Vec<(u64, Broken)>,
+}
+
+#[derive(Default)]
+struct Histogram(Vec<u64>);
+
+impl Histogram {
+    fn count(&mut self, value: u64) {
+        let at = usize::try_from(value).unwrap_or(usize::MAX).min(10_000);
+        if self.0.len() <= at {
+            self.0.resize(at + 1, 0);
+        }
+        self.0[at] += 1;
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.0.resize(self.0.len().max(other.0.len()), 0);
+        for (ours, theirs) in self.0.iter_mut().zip(&other.0) {
+            *ours += theirs;
+        }
+    }
+
+    /// The value that so much of 100 stays at or below.
+    fn percentile(&self, share: u64) -> usize {
+        let total: u64 = self.0.iter().sum();
+        let mut seen = 0;
+        let reached = |count: &u64| {
+            seen += count;
+            seen * 100 >= total * share
+        };
+        self.0.iter().position(reached).unwrap_or(0)
+    }
+}
+
+impl Total {
+    fn count(&mut self, summary: &Summary) {
+        self.runs += 1;
+        self.succeeded += u64::from(summary.succeeded);
+        self.failed += u64::from(summary.failed);
+        self.attempts.count(summary.attempts.into());
+        self.kibibytes.count(summary.payload.div_ceil(1024));
+    }
+
+    fn add(&mut self, other: Self) {
+        self.runs += other.runs;
+        self.succeeded += other.succeeded;
+        self.failed += other.failed;
+        self.attempts.add(&other.attempts);
+        self.kibibytes.add(&other.kibibytes);
+        self.broken.extend(other.broken);
+    }
+}
+
+fn bulk(scope: Scope, first: u64, count: u64, within: Duration, jobs: usize) -> bool {
+    let began = Instant::now();
+    let (next, total) = (AtomicU64::new(0), Mutex::new(Total::default()));
+    let work = || {
+        let mut ours = Total::default();
+        loop {
+            let from = next.fetch_add(BATCH, Ordering::Relaxed);
+            if from >= count || began.elapsed() > within || ours.broken.len() > 100 {
+                break;
+            }
+            for seed in first.saturating_add(from)..first.saturating_add(count.min(from + BATCH)) {
+                match run(scope, &mut Choices::seeded(seed)) {
+                    Ok(summary) => ours.count(&summary),
+                    Err(broken) => ours.broken.push((seed, broken)),
+                }
+            }
+        }
+        if let Ok(mut total) = total.lock() {
+            total.add(ours);
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..jobs {
+            scope.spawn(work);
+        }
+    });
+    let total = total.into_inner().unwrap_or_default();
+    report(&total, began.elapsed(), jobs);
+    let flag = if scope == Scope::Anonymous {
+        " --anonymous"
+    } else {
+        ""
+    };
+    let mut broken = total.broken;
+    broken.sort_by_key(|(seed, broken)| (broken.invariant, *seed));
+    for (seed, broken) in broken.iter().take(40) {
+        println!("seed {seed} breaks {}: {}", broken.invariant, broken.how);
+    }
+    if let Some((seed, _)) = broken.first() {
+        println!(
+            "{} runs break a promise. Replay one:\n  cargo run --release -p sans3-testkit --bin \
+             simulate -- --seed {seed}{flag}",
+            broken.len()
+        );
+    }
+    !broken.is_empty()
+}
+
+fn report(total: &Total, took: Duration, jobs: usize) {
+    let transfers = total.succeeded + total.failed;
+    let seconds = took.as_secs_f64().max(0.001);
+    let rate = f64::from(u32::try_from(transfers).unwrap_or(u32::MAX)) / seconds;
+    println!(
+        "{} runs, {transfers} transfers ({} succeeded, {} failed) in {seconds:.1} s on {jobs} \
+         threads: {rate:.0} transfers/s",
+        total.runs, total.succeeded, total.failed
+    );
+    println!(
+        "a run's attempts: median {}, 90 % up to {}, most {}; its payload: median {} KiB, 90 % up to \
+         {} KiB, most {} KiB",
+        total.attempts.percentile(50),
+        total.attempts.percentile(90),
+        total.attempts.percentile(100),
+        total.kibibytes.percentile(50),
+        total.kibibytes.percentile(90),
+        total.kibibytes.percentile(100),
+    );
+}
+
+fn one(scope: Scope, choices: Choices) -> bool {
+    let mut choices = choices.recorded();
+    let (result, story) = tell(scope, &mut choices);
+    for line in story {
+        println!("{line}");
+    }
+    let broken = match result {
+        Ok(summary) => {
+            println!("{summary:#?}");
+            return false;
+        }
+        Err(broken) => broken,
+    };
+    println!("breaks {}: {}", broken.invariant, broken.how);
+    let values: Vec<u64> = choices.into_taken().iter().map(|one| one.value).collect();
+    let before = values.len();
+    let values = shrink(scope, values, &broken, SHRINKING);
+    if values.len() < before {
+        let text: Vec<String> = values.iter().map(u64::to_string).collect();
+        println!("\nmade smaller:");
+        let (result, story) = tell(scope, &mut Choices::listed(values));
+        for line in story {
+            println!("{line}");
+        }
+        println!("{result:?}\n  --choices {}", text.join("."));
+    }
+    true
+}
+
+fn exhaustive(faults: u64, most: u64) -> bool {
+    let mut any = false;
+    for subject in Subject::ALL {
+        let began = Instant::now();
+        let scope = Scope::Small { faults, subject };
+        match enumerate(scope, most) {
+            Ok(count) => println!(
+                "{subject:?}: {count} runs with at most {faults} faults in {:.1} s",
+                began.elapsed().as_secs_f64()
+            ),
+            Err((broken, values)) => {
+                any = true;
+                println!("{subject:?} breaks {}: {}", broken.invariant, broken.how);
+                let (_, story) = tell(scope, &mut Choices::listed(values));
+                for line in story {
+                    println!("  {line}");
+                }
+            }
+        }
+    }
+    any
+}

@@ -1,0 +1,271 @@
+//! What must hold during a run.
+
+use std::collections::BTreeMap;
+
+use http::header::RANGE;
+use sans3_core::attempt::{AttemptId, Outcome, TransferId};
+use sans3_core::error::Cause;
+use sans3_core::session::{Notice, Reaction, Session, Step};
+use sans3_core::time::Instant;
+use sans3_core::transfer::Order;
+
+use super::invariant::Invariant;
+use super::job::Job;
+use crate::drive::{Sent, Sink};
+
+/// The cheapest retry that is paid for at all, in units of the retry budget.
+const CHEAPEST_RETRY: u64 = 5;
+
+/// The longest wait that a server can impose beyond the longest backoff, in seconds.
+const SERVER_WAIT: u64 = 5;
+
+/// What is kept of a run to check it by.
+#[derive(Default)]
+pub(super) struct Watch {
+    accounts: BTreeMap<TransferId, Account>,
+    attempts: u32,
+    /// Exchanges under way at the last look.
+    flights: usize,
+    /// Whether the session was woken by the time that it named, and by nothing else.
+    woken: bool,
+    /// Retries that were paid for, and successes, which give back.
+    paid: u64,
+    successes: u64,
+}
+
+/// What is kept of a transfer.
+struct Account {
+    attempts: u64,
+    /// The most attempts that it may need.
+    bound: u64,
+    /// Its progress so far.
+    progress: u64,
+    /// Bytes of its pull source that were let in, and of these those that the server has.
+    filled: u64,
+    stored: BTreeMap<u64, u64>,
+    ended: bool,
+    /// The order and the part size, for a download.
+    order: Option<(Order, u64)>,
+    window: Option<u64>,
+    /// All bytes below were taken by the consumer.
+    released: u64,
+    /// The ranges that are under way.
+    ranges: BTreeMap<AttemptId, (u64, u64)>,
+}
+
+impl Watch {
+    pub(super) const fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// Whether the consumer of a download takes the bytes from first to last.
+    pub(super) fn is_in_order(&self, id: TransferId) -> bool {
+        let account = self.accounts.get(&id);
+        account.is_some_and(|account| matches!(account.order, Some((Order::InOrder, _))))
+    }
+
+    pub(super) fn inserted(&mut self, id: TransferId, job: &Job) {
+        let order = match job {
+            Job::Download { spec, .. } => spec.part_size.map(|part| (spec.order, part.get())),
+            _ => None,
+        };
+        let account = Account {
+            attempts: 0,
+            bound: 31 * (job.pieces() + 4) + 40,
+            progress: 0,
+            filled: 0,
+            stored: BTreeMap::new(),
+            ended: false,
+            order,
+            window: None,
+            released: 0,
+            ranges: BTreeMap::new(),
+        };
+        self.accounts.insert(id, account);
+    }
+
+    pub(super) fn started(&mut self, id: AttemptId, session: &Session) {
+        self.attempts += 1;
+        let account = self.account(id.transfer());
+        account.attempts += 1;
+        Invariant::AfterEnd.holds(!account.ended, || format!("{id} starts after the end"));
+        Invariant::Attempts.holds(account.attempts <= account.bound, || {
+            format!("{} attempts and no end", account.attempts)
+        });
+        if let Some((Order::InOrder, part)) = account.order {
+            account
+                .window
+                .get_or_insert_with(|| session.config().window(part));
+        }
+    }
+
+    /// What a request asks for must fit with those under way, and into the window.
+    pub(super) fn requested(&mut self, id: AttemptId, request: &Sent, sink: Option<&Sink>) {
+        let Some((start, end)) = range_of(request) else {
+            return;
+        };
+        let account = self.account(id.transfer());
+        let twin = account
+            .ranges
+            .values()
+            .find(|other| start < other.1 && other.0 < end);
+        Invariant::Tiles.holds(twin.is_none(), || {
+            format!("{start}..{end} is asked for while {twin:?} is under way")
+        });
+        account.ranges.insert(id, (start, end));
+        if let Some(window) = account.window {
+            let front = sink.map_or(0, Sink::front);
+            let horizon = account.released.saturating_add(window);
+            Invariant::Window.holds(end <= horizon || start <= front, || {
+                format!("{start}..{end} is asked for, with a window of {window} from {horizon}")
+            });
+        }
+    }
+
+    pub(super) fn reported(&mut self, outcome: &Outcome) {
+        self.successes += u64::from(outcome.is_success());
+        let stored = outcome.stored();
+        let account = self.account(outcome.id().transfer());
+        account.ranges.remove(&outcome.id());
+        if let Some((offset, len)) = stored {
+            account.stored.insert(offset, len);
+        }
+    }
+
+    pub(super) fn filled(&mut self, transfer: TransferId, up_to: u64) {
+        self.account(transfer).filled = up_to;
+    }
+
+    pub(super) fn released(&mut self, transfer: TransferId, up_to: u64) {
+        self.account(transfer).released = up_to;
+    }
+
+    pub(super) fn ended(&mut self, id: TransferId, flying: bool) {
+        Invariant::AfterEnd.holds(!flying, || format!("{id:?} ended with exchanges under way"));
+        let account = self.account(id);
+        let twice = std::mem::replace(&mut account.ended, true);
+        Invariant::AfterEnd.holds(!twice, || format!("{id:?} ended twice"));
+    }
+
+    /// The session is polled at the time that it named, and nothing else has happened.
+    pub(super) const fn wakes(&mut self) {
+        self.woken = true;
+    }
+
+    /// What comes of a poll.
+    pub(super) fn woken(&mut self, step: &Step, now: Instant) {
+        if std::mem::take(&mut self.woken) {
+            let idle = matches!(step, Step::Wait { .. });
+            Invariant::NoSpin.holds(!idle, || format!("woken at {now:?} for nothing: {step:?}"));
+        }
+    }
+
+    pub(super) fn after_step(&mut self, session: &mut Session, flights: usize) {
+        // A concurrency that was lowered holds for exchanges that begin after it.
+        let slots = usize::from(session.config().slots());
+        Invariant::Concurrency.holds(flights <= slots.max(self.flights), || {
+            format!("{flights} exchanges in {slots} slots")
+        });
+        self.flights = flights;
+        for notice in session.take_notices() {
+            self.noticed(&notice, session);
+        }
+    }
+
+    fn noticed(&mut self, notice: &Notice, session: &Session) {
+        let config = session.config();
+        let allowed = config.retry.max_attempts.max(config.part_attempts).get();
+        Invariant::Attempts.holds(notice.number <= allowed, || {
+            format!("attempt {} of at most {allowed}: {notice:?}", notice.number)
+        });
+        let Reaction::Retry { after } = notice.reaction else {
+            return;
+        };
+        let longest = config.retry.max_backoff.as_secs() + SERVER_WAIT;
+        Invariant::Attempts.holds(after.as_secs() <= longest, || {
+            format!("a retry after {after:?}, longer than {longest} s")
+        });
+        // A new signature costs nothing.
+        let free = matches!(&notice.cause, Cause::S3(error) if error.status < 404);
+        self.paid += u64::from(!free);
+        // A success gives back what its last retry had cost, or 1 unit.
+        let units = u64::from(config.retry_budget) + self.successes;
+        let spent = self.paid.saturating_sub(self.successes) * CHEAPEST_RETRY;
+        Invariant::Budget.holds(spent <= units, || {
+            format!(
+                "{} retries and {} successes with a budget of {}",
+                self.paid, self.successes, config.retry_budget
+            )
+        });
+    }
+
+    /// Bounds on memory, and progress that never falls.
+    pub(super) fn after_event(
+        &mut self,
+        session: &Session,
+        sinks: &BTreeMap<TransferId, Sink>,
+        now: Instant,
+    ) {
+        let (mut waiting, mut held, mut pulled) = (0, 0, 0);
+        for (id, account) in &mut self.accounts {
+            if account.ended {
+                continue;
+            }
+            if let Some(sink) = sinks.get(id) {
+                waiting += sink.waiting();
+            }
+            if account.filled > 0 {
+                let stored: u64 = account.stored.values().sum();
+                held += account.filled.saturating_sub(stored);
+                pulled += 1;
+            }
+            account.advance(*id, session, now);
+        }
+        let config = session.config();
+        Invariant::Memory.holds(waiting <= config.memory, || {
+            format!(
+                "{waiting} bytes wait for their turn in a memory of {}",
+                config.memory
+            )
+        });
+        // One part of each pull source is let in beyond the bound.
+        let exempt = config.largest_buffered_part().max(config.limits.max_part) * pulled;
+        Invariant::Memory.holds(waiting + held <= config.memory + exempt, || {
+            format!(
+                "{held} bytes of sources and {waiting} of downloads in {} of memory",
+                config.memory
+            )
+        });
+    }
+
+    fn account(&mut self, id: TransferId) -> &mut Account {
+        match self.accounts.get_mut(&id) {
+            Some(account) => account,
+            None => Invariant::AfterEnd.is_broken("a step of a transfer that never began"),
+        }
+    }
+}
+
+impl Account {
+    fn advance(&mut self, id: TransferId, session: &Session, now: Instant) {
+        let Some(progress) = session.progress(id, now) else {
+            return;
+        };
+        let before = std::mem::replace(&mut self.progress, progress.bytes);
+        let total = progress.total.unwrap_or(u64::MAX).max(before);
+        Invariant::Progress.holds((before..=total).contains(&progress.bytes), || {
+            format!("from {before} to {} of {total} bytes", progress.bytes)
+        });
+        let parts = progress.parts_total.unwrap_or(u32::MAX);
+        Invariant::Progress.holds(progress.parts <= parts, || {
+            format!("{} of {parts} parts", progress.parts)
+        });
+    }
+}
+
+/// The range that a request asks for: its first byte, and the one behind its last.
+fn range_of(request: &Sent) -> Option<(u64, u64)> {
+    let text = request.headers.get(RANGE)?.to_str().ok()?;
+    let (first, last) = text.strip_prefix("bytes=")?.split_once('-')?;
+    Some((first.parse().ok()?, last.parse::<u64>().ok()? + 1))
+}
