@@ -11,6 +11,7 @@
 //! written anew, so that a mistake has to be made twice to go unseen. What drives the client does:
 //!
 //! - [`drive`]: runs sessions of `sans3-core` against answers of any kind, in virtual time.
+//! - [`schedule`]: what transfers cost: requests, time and memory over networks of all kinds.
 //! - [`soak`]: random transfers under random faults, from a seed.
 //! - [`fixture`]: a small scene for the tests of adapters and clients.
 //! - `conformance` (feature `conformance`): what an adapter's author calls from one test to know
@@ -24,6 +25,7 @@ pub mod fixture;
 pub mod model;
 #[cfg(feature = "s3s")]
 pub mod s3s;
+pub mod schedule;
 pub mod script;
 pub mod server;
 pub mod soak;

@@ -1,0 +1,269 @@
+//! What transfers cost, as a table that is kept: a change of policy shows as a change of lines.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use sans3_testkit::schedule::{Job, Network, Scenario, Storm, Table, amount};
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+const TIB: u64 = 1 << 40;
+const TB: u64 = 1_000_000_000_000;
+
+const HEAD: &str = "\
+What transfers cost, by size, part size, latency, loss and load of the server: real sessions against
+a model of S3 in virtual time. Payload is scaled: one simulated byte stands for many, as each group
+says. The network is a fluid that bodies share fairly, without slow start.
+
+part      the first range or part; `auto` where the core chooses it
+loss      exchanges that break off, in mid-body or without an answer
+again     bytes of the object that crossed the network more than once
+net%      goodput in parts of what network and connections could carry
+busy%     exchanges under way, on average, in parts of the concurrency
+peak      the most exchanges at once
+held      the most bytes that waited for their turn, their consumer or their upload
+
+Where this differs after a change that was meant: SANS3_UPDATE=1 cargo test -p sans3-testkit --test schedule";
+
+/// Ten gigabits a second, the network of most groups.
+const USUAL: &str = "30 ms, 90 MB/s a connection, 10 Gbit/s in all";
+
+#[test]
+fn what_transfers_cost_is_as_it_was() {
+    let mut table = Table::new(HEAD);
+    sizes(&mut table);
+    latency(&mut table);
+    loss(&mut table);
+    in_order(&mut table);
+    streams(&mut table);
+    fast(&mut table);
+    huge(&mut table);
+    storms(&mut table);
+    compare(table.text());
+}
+
+fn sizes(table: &mut Table) {
+    let remark = format!("1 simulated byte is 64 KiB; {USUAL}.");
+    table.group("How do parts follow the size?", &remark);
+    for job in [Job::Get, Job::Put, Job::PutStream] {
+        for size in [MIB, 8 * MIB, 100 * MIB, GIB, 10 * GIB, 100 * GIB] {
+            table.run(&Scenario::new(job, size), "");
+        }
+    }
+    table.run(&Scenario::new(Job::Put, TIB), "");
+}
+
+fn latency(table: &mut Table) {
+    let remark = format!("1 simulated byte is 64 KiB (1 KiB for small objects); {USUAL}.");
+    table.group("What does latency cost?", &remark);
+    for (job, part_size) in [
+        (Job::Get, None),
+        (Job::Get, Some(64 * MIB)),
+        (Job::Put, None),
+    ] {
+        for millis in [1, 30, 100, 300] {
+            let mut scenario = Scenario::new(job, 4 * GIB);
+            scenario.part_size = part_size;
+            scenario.network.latency = Duration::from_millis(millis);
+            table.run(&scenario, "");
+        }
+    }
+    for (job, millis) in [
+        (Job::Get, 30),
+        (Job::GetListed, 30),
+        (Job::GetListed, 100),
+        (Job::Put, 30),
+    ] {
+        let mut scenario = Scenario::new(job, 100 * KIB);
+        scenario.objects = 500;
+        scenario.scale = KIB;
+        scenario.network.latency = Duration::from_millis(millis);
+        table.run(&scenario, "");
+    }
+}
+
+fn loss(table: &mut Table) {
+    let remark = format!("1 simulated byte is 64 KiB; {USUAL}.");
+    table.group("What does loss cost?", &remark);
+    for (job, part_size) in [
+        (Job::Get, None),
+        (Job::Get, Some(64 * MIB)),
+        (Job::Put, None),
+    ] {
+        for loss in [10, 100, 500, 2_000, 3_000] {
+            let mut scenario = Scenario::new(job, 10 * GIB);
+            (scenario.part_size, scenario.loss) = (part_size, loss);
+            table.run(&scenario, "");
+        }
+    }
+    for (concurrency, loss) in [(64, 1_000), (250, 1_000)] {
+        let mut scenario = Scenario::new(Job::Get, 10 * GIB);
+        (scenario.concurrency, scenario.loss) = (concurrency, loss);
+        scenario.memory = GIB;
+        table.run(&scenario, "");
+    }
+    for (job, concurrency) in [
+        (Job::Get, 16),
+        (Job::Get, 35),
+        (Job::Get, 36),
+        (Job::Get, 250),
+        (Job::Put, 250),
+    ] {
+        let mut scenario = Scenario::new(job, 10 * GIB);
+        scenario.concurrency = concurrency;
+        scenario.memory = GIB;
+        scenario.reset = Some(Duration::from_secs(2));
+        table.run(&scenario, "all connections break at 2 s");
+    }
+}
+
+fn in_order(table: &mut Table) {
+    let remark = format!("1 simulated byte is 64 KiB; {USUAL}.");
+    table.group("In order, and for slow consumers", &remark);
+    for (part_size, memory) in [
+        (None, 256 * MIB),
+        (None, 64 * MIB),
+        (None, GIB),
+        (Some(16 * MIB), 256 * MIB),
+        (Some(64 * MIB), 256 * MIB),
+        (Some(64 * MIB), 5 * GIB),
+    ] {
+        let mut scenario = Scenario::new(Job::GetInOrder, 4 * GIB);
+        (scenario.part_size, scenario.memory) = (part_size, memory);
+        table.run(&scenario, &memory_note(memory));
+    }
+    for speed in [1_000_000_000, 100_000_000, 10_000_000] {
+        let mut scenario = Scenario::new(Job::GetInOrder, GIB);
+        scenario.local = Some(speed);
+        let note = format!("consumer {} MB/s", speed / 1_000_000);
+        table.run(&scenario, &note);
+    }
+    for loss in [100, 1_000] {
+        let mut scenario = Scenario::new(Job::GetInOrder, 4 * GIB);
+        scenario.loss = loss;
+        table.run(&scenario, "");
+    }
+}
+
+fn streams(table: &mut Table) {
+    let remark = format!("1 simulated byte is 64 KiB; {USUAL}.");
+    table.group("Pull sources", &remark);
+    for (memory, speed) in [
+        (256 * MIB, None),
+        (64 * MIB, None),
+        (GIB, None),
+        (256 * MIB, Some(2_000_000_000)),
+        (256 * MIB, Some(100_000_000)),
+    ] {
+        let mut scenario = Scenario::new(Job::PutStream, 4 * GIB);
+        (scenario.memory, scenario.local) = (memory, speed);
+        let note = match speed {
+            Some(speed) => format!("source {} MB/s", speed / 1_000_000),
+            None => memory_note(memory),
+        };
+        table.run(&scenario, &note);
+    }
+    let mut lossy = Scenario::new(Job::PutStream, 4 * GIB);
+    lossy.loss = 500;
+    table.run(&lossy, "");
+}
+
+fn fast(table: &mut Table) {
+    let remark = "1 simulated byte is 64 KiB; 30 ms, 90 MB/s a connection, 100 Gbit/s in all.";
+    table.group("100 Gbit/s, 250 connections", remark);
+    for (job, part_size, memory) in [
+        (Job::Get, None, 256 * MIB),
+        (Job::Get, None, GIB),
+        (Job::Get, Some(64 * MIB), GIB),
+        (Job::GetInOrder, None, GIB),
+        (Job::GetInOrder, None, 12 * GIB),
+        (Job::Put, None, GIB),
+        (Job::PutStream, None, 4 * GIB),
+    ] {
+        let mut scenario = Scenario::new(job, 100 * GIB);
+        (scenario.part_size, scenario.memory) = (part_size, memory);
+        scenario.concurrency = 250;
+        scenario.network = hundred_gigabits();
+        table.run(&scenario, &memory_note(memory));
+    }
+}
+
+fn huge(table: &mut Table) {
+    let remark = "1 simulated byte is 1 MiB; 30 ms, 90 MB/s a connection, 100 Gbit/s in all.";
+    table.group("50 TB", remark);
+    for (job, part_size, loss) in [
+        (Job::Put, None, 0),
+        (Job::Put, None, 100),
+        (Job::Get, Some(GIB), 0),
+        (Job::Get, Some(5 * GIB), 0),
+        (Job::PutStream, None, 0),
+        (Job::PutStream, Some(5 * GIB), 0),
+    ] {
+        let mut scenario = Scenario::new(job, 50 * TB);
+        (scenario.part_size, scenario.loss) = (part_size, loss);
+        scenario.scale = MIB;
+        scenario.concurrency = 250;
+        scenario.memory = 16 * GIB;
+        scenario.network = hundred_gigabits();
+        table.run(&scenario, &memory_note(scenario.memory));
+    }
+}
+
+fn storms(table: &mut Table) {
+    let remark = format!(
+        "1 simulated byte is 64 KiB; {USUAL}. Refused are requests beyond some a second, from 5 s to 10 s."
+    );
+    table.group("Throttling storm and recovery", &remark);
+    for (job, concurrency, allowed, budget) in [
+        (Job::Get, 16, 100, 500),
+        (Job::Get, 16, 50, 500),
+        (Job::Get, 16, 20, 500),
+        (Job::Get, 16, 20, 1_000_000),
+        (Job::Get, 250, 100, 500),
+        (Job::Get, 250, 100, 1_000_000),
+        (Job::GetInOrder, 16, 20, 500),
+        (Job::Put, 16, 20, 500),
+    ] {
+        let mut scenario = Scenario::new(job, 20 * GIB);
+        scenario.concurrency = concurrency;
+        scenario.memory = GIB;
+        scenario.retry_budget = budget;
+        scenario.storm = Some(Storm {
+            from: Duration::from_secs(5),
+            to: Duration::from_secs(10),
+            requests_a_second: allowed,
+        });
+        let note = format!("{allowed} a second, budget {}", amount(budget.into()));
+        let report = table.run(&scenario, &note);
+        table.timeline(&report, Duration::from_secs(1));
+    }
+}
+
+fn hundred_gigabits() -> Network {
+    Network {
+        latency: Duration::from_millis(30),
+        per_connection: 90_000_000,
+        total: 12_500_000_000,
+    }
+}
+
+fn memory_note(memory: u64) -> String {
+    format!("memory {}", sans3_testkit::schedule::bytes(memory))
+}
+
+/// Compares with the kept table, line by line.
+fn compare(text: &str) {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/schedule.txt");
+    if std::env::var_os("SANS3_UPDATE").is_some() {
+        std::fs::write(&path, text).unwrap();
+        return;
+    }
+    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    let (before, after): (Vec<&str>, Vec<&str>) = (kept.lines().collect(), text.lines().collect());
+    assert!(before == after, "{}", difference(&before, &after));
+}
+
+fn difference(before: &[&str], after: &[&str]) -> String {
+    format!("{} {}", before.len(), after.len())
+}
