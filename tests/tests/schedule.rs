@@ -35,6 +35,7 @@ fn what_transfers_cost_is_as_it_was() {
     sizes(&mut table);
     latency(&mut table);
     loss(&mut table);
+    stragglers(&mut table);
     in_order(&mut table);
     streams(&mut table);
     fast(&mut table);
@@ -76,7 +77,7 @@ fn latency(table: &mut Table) {
         (Job::Put, 30),
     ] {
         let mut scenario = Scenario::new(job, 100 * KIB);
-        scenario.objects = 500;
+        scenario.objects = 200;
         scenario.scale = KIB;
         scenario.network.latency = Duration::from_millis(millis);
         table.run(&scenario, "");
@@ -115,6 +116,24 @@ fn loss(table: &mut Table) {
         scenario.memory = GIB;
         scenario.reset = Some(Duration::from_secs(2));
         table.run(&scenario, "all connections break at 2 s");
+    }
+}
+
+fn stragglers(table: &mut Table) {
+    let remark =
+        format!("1 simulated byte is 64 KiB; {USUAL}. Slow bodies move at a tenth of the speed.");
+    table.group("What do slow bodies cost?", &remark);
+    for (job, part_size, slow) in [
+        (Job::Get, None, 100),
+        (Job::Get, None, 1_000),
+        (Job::Get, Some(64 * MIB), 100),
+        (Job::GetInOrder, None, 100),
+        (Job::GetInOrder, None, 1_000),
+        (Job::Put, None, 100),
+    ] {
+        let mut scenario = Scenario::new(job, 4 * GIB);
+        (scenario.part_size, scenario.slow) = (part_size, slow);
+        table.run(&scenario, &format!("{} % are slow", slow / 100));
     }
 }
 
@@ -181,7 +200,7 @@ fn fast(table: &mut Table) {
         (Job::Put, None, GIB),
         (Job::PutStream, None, 4 * GIB),
     ] {
-        let mut scenario = Scenario::new(job, 100 * GIB);
+        let mut scenario = Scenario::new(job, 40 * GIB);
         (scenario.part_size, scenario.memory) = (part_size, memory);
         scenario.concurrency = 250;
         scenario.network = hundred_gigabits();
@@ -203,6 +222,7 @@ fn huge(table: &mut Table) {
         let mut scenario = Scenario::new(job, 50 * TB);
         (scenario.part_size, scenario.loss) = (part_size, loss);
         scenario.scale = MIB;
+        scenario.tick = Duration::from_secs(15);
         scenario.concurrency = 250;
         scenario.memory = 16 * GIB;
         scenario.network = hundred_gigabits();
@@ -264,6 +284,39 @@ fn compare(text: &str) {
     assert!(before == after, "{}", difference(&before, &after));
 }
 
+/// The lines that went and came, between those that stayed.
 fn difference(before: &[&str], after: &[&str]) -> String {
-    format!("{} {}", before.len(), after.len())
+    // How many lines two ends have in common.
+    let mut common = vec![vec![0_usize; after.len() + 1]; before.len() + 1];
+    for (i, old) in before.iter().enumerate().rev() {
+        for (j, new) in after.iter().enumerate().rev() {
+            common[i][j] = if old == new {
+                common[i + 1][j + 1] + 1
+            } else {
+                common[i + 1][j].max(common[i][j + 1])
+            };
+        }
+    }
+    let mut text = String::from("transfers cost something else than they did:\n");
+    let (mut i, mut j) = (0, 0);
+    while i < before.len() || j < after.len() {
+        let (old, new) = (before.get(i), after.get(j));
+        if old.is_some() && old == new {
+            (i, j) = (i + 1, j + 1);
+        } else if j == after.len() || (i < before.len() && common[i + 1][j] >= common[i][j + 1]) {
+            text += &format!("- {}\n", before[i]);
+            i += 1;
+        } else {
+            text += &format!("+ {}\n", after[j]);
+            j += 1;
+        }
+    }
+    text + "If this was meant: SANS3_UPDATE=1 cargo test -p sans3-testkit --test schedule"
+}
+
+#[test]
+fn a_difference_shows_what_went_and_what_came() {
+    let shown = difference(&["a", "b", "c"], &["a", "x", "c", "d"]);
+    let lines: Vec<&str> = shown.lines().collect();
+    assert_eq!(lines[1..lines.len() - 1], ["- b", "+ x", "+ d"]);
 }

@@ -13,16 +13,27 @@ use crate::drive::{Reply, Sent};
 use crate::model::synthetic;
 
 /// The parts of a body in which a broken exchange can end.
-const FRACTIONS: u64 = 1 << 16;
+pub(super) const FRACTIONS: u64 = 1 << 16;
 
 /// An exchange that is under way. Lengths are in simulated bytes.
 pub(super) struct Exchange {
     pub(super) operation: OperationKind,
     pub(super) stage: Stage,
-    /// After which fraction of its body it breaks off, if it does.
-    breaks_after: Option<u64>,
+    /// What the network has in store for it.
+    pub(super) fate: Fate,
     /// How much of the body will flow.
     pub(super) goal: u64,
+}
+
+/// What the network does with an exchange.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fate {
+    /// From its request to the first byte of its answer.
+    pub(super) latency: Duration,
+    /// Its speed beside that of others.
+    pub(super) weight: u64,
+    /// After which fraction of its body, in 65,536ths, it breaks off, if it does.
+    pub(super) breaks_after: Option<u64>,
 }
 
 pub(super) enum Stage {
@@ -50,12 +61,8 @@ pub(super) enum Next {
 }
 
 impl Exchange {
-    /// Prepares the request, whose payload is the pattern. `breaks` draws whether, and where.
-    pub(super) fn new(
-        attempt: Attempt,
-        wall: UnixTime,
-        breaks: impl FnOnce(u64) -> Option<u64>,
-    ) -> Result<Self, Outcome> {
+    /// Prepares the request, whose payload is the pattern.
+    pub(super) fn new(attempt: Attempt, wall: UnixTime, fate: Fate) -> Result<Self, Outcome> {
         let operation = attempt.operation();
         let sendable = match attempt.prepare() {
             Ready::Send(sendable) => sendable,
@@ -90,7 +97,7 @@ impl Exchange {
         Ok(Self {
             operation,
             stage: Stage::Asking { sendable, request },
-            breaks_after: breaks(FRACTIONS),
+            fate,
             goal: 0,
         })
     }
@@ -108,17 +115,20 @@ impl Exchange {
     }
 
     pub(super) const fn breaks(&self) -> bool {
-        self.breaks_after.is_some()
+        self.fate.breaks_after.is_some()
     }
 
     /// A refusal always comes through.
     pub(super) const fn hold_together(&mut self) {
-        self.breaks_after = None;
+        self.fate.breaks_after = None;
     }
 
     /// Sets how much of a body of `len` bytes will flow, and says it.
     pub(super) fn flow(&mut self, len: u64) -> u64 {
-        let broken = self.breaks_after.map(|fraction| len * fraction / FRACTIONS);
+        let broken = self
+            .fate
+            .breaks_after
+            .map(|fraction| len * fraction / FRACTIONS);
         self.goal = broken.unwrap_or(len);
         self.goal
     }

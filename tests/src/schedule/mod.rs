@@ -57,13 +57,16 @@ pub struct Scenario {
     pub local: Option<u64>,
     /// Of 10,000 exchanges, so many break off: in the middle of the body, or without an answer.
     pub loss: u32,
+    /// Of 10,000 exchanges, so many have a body that moves at a tenth of the speed.
+    pub slow: u32,
     /// An overload of the server.
     pub storm: Option<Storm>,
     /// When all connections break at once.
     pub reset: Option<Duration>,
     /// Real bytes for each simulated one.
     pub scale: u64,
-    /// How often bytes on the way reach the local end. Reports to the session are once a second.
+    /// How often bytes on the way reach the local end. Exchanges tell the session that they live
+    /// once a second, or once a tick if that is longer.
     pub tick: Duration,
     /// Where loss and jitter come from.
     pub seed: u64,
@@ -114,6 +117,7 @@ impl Scenario {
             },
             local: None,
             loss: 0,
+            slow: 0,
             storm: None,
             reset: None,
             scale: 64 << 10,

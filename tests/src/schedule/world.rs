@@ -14,8 +14,8 @@ use sans3_core::transfer::{Download, Length, Order, Upload, Verified};
 
 use super::choice::{names, part_size};
 use super::ends::{Intake, Supply};
-use super::exchange::{Exchange, Incoming, Next, Stage};
-use super::link::Link;
+use super::exchange::{Exchange, FRACTIONS, Fate, Incoming, Next, Stage};
+use super::link::{Link, WEIGHT};
 use super::report::{Report, Tally};
 use super::server::{Server, slow_down};
 use super::{Job, Scenario};
@@ -27,8 +27,8 @@ const MAX_STEPS: u32 = 20_000_000;
 /// How often an exchange reports that it lives.
 const REPORTS: Duration = Duration::from_secs(1);
 
-/// Of so many exchanges [`Scenario::loss`] break off.
-const LOSS_BASE: u64 = 10_000;
+/// Of so many exchanges [`Scenario::loss`] break off, and [`Scenario::slow`] are slow.
+const CHANCES: u64 = 10_000;
 
 /// Carries out a scenario.
 ///
@@ -220,24 +220,38 @@ impl<'a> World<'a> {
 
     fn start(&mut self, attempt: Attempt) {
         let id = attempt.id();
-        let loss = u64::from(self.scenario.loss);
-        let wall = self.wall();
-        let rng = &mut self.rng;
-        let breaks = |fractions| (rng.below(LOSS_BASE) < loss).then(|| rng.below(fractions));
-        let exchange = match Exchange::new(attempt, wall, breaks) {
+        let fate = self.draw();
+        let exchange = match Exchange::new(attempt, self.wall(), fate) {
             Ok(exchange) => exchange,
             Err(outcome) => panic!("a request that can't be made: {outcome:?}"),
         };
-        let mut delay = self.scenario.network.latency / 2;
+        let mut delay = fate.latency / 2;
         if self.idle > 0 {
             self.idle -= 1;
         } else {
-            delay += self.scenario.network.latency * 2;
+            delay += fate.latency * 2;
         }
         self.exchanges.insert(id, exchange);
         self.tally.started(self.exchanges.len(), self.now);
         assert!(self.exchanges.len() <= usize::from(self.scenario.concurrency));
         self.after(delay, Timer::Arrive(id));
+    }
+
+    /// What the network does with the next exchange.
+    fn draw(&mut self) -> Fate {
+        let mut among = |part: u32| self.rng.below(CHANCES) < u64::from(part);
+        let (breaks, slow) = (among(self.scenario.loss), among(self.scenario.slow));
+        // From three quarters to five quarters.
+        let mut varied = || WEIGHT * 3 / 4 + self.rng.below(WEIGHT / 2);
+        let (delay, weight) = (varied(), varied());
+        let nanos = self.scenario.network.latency.as_nanos() * u128::from(delay);
+        let nanos = nanos / u128::from(WEIGHT);
+        let fraction = self.rng.below(FRACTIONS);
+        Fate {
+            latency: Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)),
+            weight: if slow { weight / 10 } else { weight },
+            breaks_after: breaks.then_some(fraction),
+        }
     }
 
     /// Moves on to the next event, or to `until` if that comes first.
@@ -311,7 +325,8 @@ impl<'a> World<'a> {
         }
         if exchange.is_upload() && body > 0 {
             let goal = exchange.flow(body);
-            self.link.begin(id, goal * self.scenario.scale);
+            let weight = exchange.fate.weight;
+            self.link.begin(id, goal * self.scenario.scale, weight);
         } else {
             self.reply(id, None);
         }
@@ -326,8 +341,9 @@ impl<'a> World<'a> {
             let reply = other.unwrap_or_else(|| self.server.answer(&request, self.now));
             exchange.stage = Stage::Answered { sendable, reply };
         }
+        let delay = exchange.fate.latency / 2;
         self.exchanges.insert(id, exchange);
-        self.after(self.scenario.network.latency / 2, Timer::Answer(id));
+        self.after(delay, Timer::Answer(id));
     }
 
     /// The head of an answer is at the client.
@@ -354,9 +370,9 @@ impl<'a> World<'a> {
             Next::Body(incoming) => {
                 let len = incoming.len();
                 exchange.stage = Stage::Receiving(incoming);
-                let goal = exchange.flow(len);
+                let (goal, weight) = (exchange.flow(len), exchange.fate.weight);
                 self.exchanges.insert(id, exchange);
-                self.link.begin(id, goal * self.scenario.scale);
+                self.link.begin(id, goal * self.scenario.scale, weight);
             }
         }
     }
