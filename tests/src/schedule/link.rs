@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use sans3_core::attempt::AttemptId;
 use sans3_core::time::Instant;
 
 /// A billionth of a byte: what one byte a second brings in a nanosecond.
@@ -25,10 +24,10 @@ pub struct Network {
     pub total: u64,
 }
 
-/// The bodies under way. Each moves at a common rate times its weight, so that one number, what a
+/// The bodies under way, by the names of their exchanges. Each moves at a common rate times its weight, so that one number, what a
 /// body of `WEIGHT` would have got if it had been there from the start, says how far all are.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(super) struct Link<K> {
     network: Network,
     now: Instant,
     /// In billionths of a byte, for a body of [`WEIGHT`].
@@ -36,8 +35,8 @@ pub(super) struct Link {
     /// The sum of all weights.
     weights: u64,
     /// By the value of `served` at which each is through.
-    ends: BTreeSet<(u128, AttemptId)>,
-    flows: BTreeMap<AttemptId, Flow>,
+    ends: BTreeSet<(u128, K)>,
+    flows: BTreeMap<K, Flow>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +55,7 @@ pub(super) struct Paused {
     left: u128,
 }
 
-impl Link {
+impl<K: Copy + Ord> Link<K> {
     pub(super) const fn new(network: Network) -> Self {
         Self {
             network,
@@ -75,7 +74,7 @@ impl Link {
         self.now = now;
     }
 
-    pub(super) fn begin(&mut self, id: AttemptId, bytes: u64, weight: u64) {
+    pub(super) fn begin(&mut self, id: K, bytes: u64, weight: u64) {
         let len = u128::from(bytes) * NANO;
         let weight = weight.max(1);
         self.resume(
@@ -97,7 +96,7 @@ impl Link {
     }
 
     /// Takes out a flow that has ended by now.
-    pub(super) fn pop_ended(&mut self) -> Option<AttemptId> {
+    pub(super) fn pop_ended(&mut self) -> Option<K> {
         let (end, id) = *self.ends.first()?;
         (end <= self.served).then(|| {
             self.remove(id);
@@ -106,30 +105,30 @@ impl Link {
     }
 
     /// The bytes of a flow that have come through; `None` where it does not flow.
-    pub(super) fn moved(&self, id: AttemptId) -> Option<u64> {
+    pub(super) fn moved(&self, id: K) -> Option<u64> {
         let flow = self.flows.get(&id)?;
         Some(flow.stopped(self.served).moved())
     }
 
     /// Stops a flow that its receiver does not read. What is left goes on with
     /// [`resume`](Self::resume).
-    pub(super) fn pause(&mut self, id: AttemptId) -> Option<Paused> {
+    pub(super) fn pause(&mut self, id: K) -> Option<Paused> {
         let flow = self.remove(id)?;
         Some(flow.stopped(self.served))
     }
 
-    pub(super) fn resume(&mut self, id: AttemptId, Paused { weight, len, left }: Paused) {
+    pub(super) fn resume(&mut self, id: K, Paused { weight, len, left }: Paused) {
         let end = self.served + (left * u128::from(WEIGHT)).div_ceil(weight.into());
         self.ends.insert((end, id));
         self.flows.insert(id, Flow { weight, len, end });
         self.weights += weight;
     }
 
-    pub(super) fn drop(&mut self, id: AttemptId) {
+    pub(super) fn drop(&mut self, id: K) {
         self.remove(id);
     }
 
-    fn remove(&mut self, id: AttemptId) -> Option<Flow> {
+    fn remove(&mut self, id: K) -> Option<Flow> {
         let flow = self.flows.remove(&id)?;
         self.ends.remove(&(flow.end, id));
         self.weights -= flow.weight;
@@ -166,4 +165,61 @@ impl Paused {
 /// What a flow of `weight` still has to move while one of [`WEIGHT`] moves `served`.
 fn end_to_left(served: u128, weight: u64) -> u128 {
     (served * u128::from(weight)).div_ceil(WEIGHT.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 100 bytes a second for one, 150 for all.
+    fn narrow() -> Link<u8> {
+        Link::new(Network {
+            latency: Duration::ZERO,
+            per_connection: 100,
+            total: 150,
+        })
+    }
+
+    fn ends(link: &mut Link<u8>) -> Vec<(u64, u8)> {
+        let mut seen = Vec::new();
+        while let Some(at) = link.next_end() {
+            link.advance(at);
+            let id = link.pop_ended().unwrap();
+            seen.push((at.as_nanos() / 1_000_000, id));
+        }
+        seen
+    }
+
+    #[test]
+    fn one_has_its_connection_and_two_share_the_link() {
+        let mut link = narrow();
+        link.begin(1, 100, WEIGHT);
+        assert_eq!(ends(&mut link), [(1_000, 1)]);
+        // 75 each until the first is through after a second, then 100 for what is left of the other.
+        link.begin(1, 75, WEIGHT);
+        link.begin(2, 125, WEIGHT);
+        assert_eq!(ends(&mut link), [(2_000, 1), (2_500, 2)]);
+    }
+
+    #[test]
+    fn weights_divide_the_link() {
+        let mut link = narrow();
+        link.begin(1, 50, WEIGHT);
+        link.begin(2, 100, 2 * WEIGHT);
+        assert_eq!(ends(&mut link), [(1_000, 1), (1_000, 2)]);
+    }
+
+    #[test]
+    fn a_flow_that_stands_still_leaves_its_share_to_others() {
+        let mut link = narrow();
+        link.begin(1, 75, WEIGHT);
+        link.begin(2, 100, WEIGHT);
+        let paused = link.pause(1).unwrap();
+        link.advance(Instant::from_nanos(500_000_000));
+        assert_eq!((link.moved(1), link.moved(2)), (None, Some(50)));
+        assert_eq!(paused.moved(), 0);
+        link.resume(1, paused);
+        assert_eq!(link.moved(1), Some(0));
+        assert_eq!(ends(&mut link), [(1_166, 2), (1_416, 1)]);
+    }
 }

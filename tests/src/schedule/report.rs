@@ -68,6 +68,21 @@ impl Trace {
         count(&self.requests, width)
     }
 
+    /// The most requests in any time of `window` that ends in each span of `width`: how much retries
+    /// bunch.
+    pub fn bursts_per(&self, width: Duration, window: Duration) -> Vec<u64> {
+        let mut spans = Vec::new();
+        let mut first = 0;
+        for (index, at) in self.requests.iter().enumerate() {
+            while at.since(self.requests[first]) >= window {
+                first += 1;
+            }
+            let most = slot(&mut spans, *at, width);
+            *most = (*most).max((index - first + 1) as u64);
+        }
+        spans
+    }
+
     /// The refusals in each span of `width` from the start.
     pub fn refusals_per(&self, width: Duration) -> Vec<u64> {
         count(&self.refusals, width)
@@ -175,6 +190,8 @@ fn words(cause: &Cause) -> String {
             budget_empty: true, ..
         } => "failed: retry budget empty".to_owned(),
         Cause::GaveUp { attempts, .. } => format!("failed: {attempts} attempts at one request"),
+        // Its numbers are scaled ones.
+        Cause::Spec(error) => format!("failed: {}", error.subject()),
         other => format!("failed: {other}"),
     }
 }
@@ -257,6 +274,8 @@ mod tests {
         };
         let width = Duration::from_millis(100);
         assert_eq!(trace.requests_per(width), [2, 1, 0, 1]);
+        let window = Duration::from_millis(50);
+        assert_eq!(trace.bursts_per(width, window), [1, 2, 0, 1]);
         assert_eq!(trace.refusals_per(width), [0, 0, 0, 1]);
         assert_eq!(trace.bytes_per(width), [11, 7]);
     }

@@ -25,7 +25,7 @@ impl Table {
         self.line(&format!("# {question}"));
         self.line(remark);
         self.line(&format!(
-            "{:<18}{:>9}{:>14}{:>6}{:>8}{:>7} |{:>8}{:>8}{:>10}{:>12}{:>7}{:>6}{:>6}{:>6}{:>11}  {}",
+            "{:<22}{:>8}{:>14}{:>6}{:>8}{:>7} |{:>8}{:>8}{:>10}{:>12}{:>7}{:>6}{:>6}{:>6}{:>11}  {}",
             "job", "size", "part", "conns", "latency", "loss", "requests", "retries", "again",
             "time", "MB/s", "net%", "busy%", "peak", "held", "result",
         ));
@@ -46,7 +46,7 @@ impl Table {
             format!("; {note}")
         };
         self.line(&format!(
-            "{:<18}{:>9}{:>14}{:>6}{:>8}{:>7} |{:>8}{:>8}{:>10}{:>12}{:>7}{:>6}{:>6}{:>6}{:>11}  {}{note}",
+            "{:<22}{:>8}{:>14}{:>6}{:>8}{:>7} |{:>8}{:>8}{:>10}{:>12}{:>7}{:>6}{:>6}{:>6}{:>11}  {}{note}",
             job(scenario),
             bytes(scenario.size),
             part,
@@ -72,14 +72,20 @@ impl Table {
         let _ = writeln!(self.text, "{}", line.trim_end());
     }
 
-    /// Adds what a report tells over time: bytes, requests and refusals in each span of `width`, at
-    /// most 24 of them.
-    pub fn timeline(&mut self, report: &Report, width: Duration) {
-        let moved = report.trace.bytes_per(width);
-        let moved = moved.iter().map(|bytes| bytes / 1_000_000).collect();
-        self.spans(&format!("MB each {}", seconds(width)), moved);
-        self.spans("requests", report.trace.requests_per(width));
-        self.spans("refused", report.trace.refusals_per(width));
+    /// Adds what a report tells of each of its first seconds.
+    pub fn seconds(&mut self, report: &Report) {
+        const SECOND: Duration = Duration::from_secs(1);
+        let trace = &report.trace;
+        let megabytes = trace
+            .bytes_per(SECOND)
+            .iter()
+            .map(|n| n / 1_000_000)
+            .collect();
+        self.spans("MB each second", megabytes);
+        self.spans("requests", trace.requests_per(SECOND));
+        self.spans("refused", trace.refusals_per(SECOND));
+        let bursts = trace.bursts_per(SECOND, Duration::from_millis(100));
+        self.spans("most in 100 ms", bursts);
     }
 
     /// The text so far.
@@ -91,7 +97,7 @@ impl Table {
         const SHOWN: usize = 24;
         let more = numbers.len().saturating_sub(SHOWN);
         numbers.truncate(SHOWN);
-        let mut line = format!("  {name:<18}");
+        let mut line = format!("  {name:<16}");
         for number in numbers {
             let _ = write!(line, "{number:>6}");
         }

@@ -44,7 +44,7 @@ struct World<'a> {
     part_size: u64,
     session: Session,
     server: Server,
-    link: Link,
+    link: Link<AttemptId>,
     now: Instant,
     timers: BTreeMap<(Instant, u64), Timer>,
     next_timer: u64,
@@ -233,7 +233,7 @@ impl<'a> World<'a> {
         }
         self.exchanges.insert(id, exchange);
         self.tally.started(self.exchanges.len(), self.now);
-        assert!(self.exchanges.len() <= usize::from(self.scenario.concurrency));
+        assert!(self.exchanges.len() <= usize::from(self.session.config().slots()));
         self.after(delay, Timer::Arrive(id));
     }
 
