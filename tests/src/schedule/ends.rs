@@ -117,3 +117,55 @@ impl Supply {
         self.held.values().sum()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Instant {
+        Instant::ZERO + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_consumer_takes_what_has_no_gap_before_it_at_its_speed() {
+        let mut intake = Intake::new(Some(10));
+        intake.place(50, 50, at(0));
+        assert_eq!((intake.take(at(1)), intake.held()), (0, 50));
+        assert!(!intake.is_busy());
+        intake.place(0, 50, at(2));
+        assert_eq!(intake.held(), 100);
+        // It does not make up for the time in which there was nothing to take.
+        assert_eq!((intake.take(at(5)), intake.held()), (30, 70));
+        assert_eq!(intake.rest(), Duration::from_secs(7));
+        assert_eq!(intake.take(at(100)), 100);
+        assert!(!intake.is_busy());
+    }
+
+    #[test]
+    fn only_the_next_bytes_wait_and_only_for_a_consumer_that_has_enough() {
+        let mut intake = Intake::new(Some(1));
+        intake.place(0, AHEAD - 1, at(0));
+        assert!(!intake.is_full(AHEAD - 1));
+        intake.place(AHEAD - 1, 1, at(0));
+        assert!(intake.is_full(AHEAD) && !intake.is_full(AHEAD + 1));
+        intake.take(at(1));
+        assert!(!intake.is_full(AHEAD));
+    }
+
+    #[test]
+    fn a_consumer_without_a_speed_holds_only_what_comes_out_of_turn() {
+        let mut intake = Intake::new(None);
+        intake.place(0, 10, at(0));
+        intake.place(20, 10, at(0));
+        assert_eq!((intake.take(at(0)), intake.held()), (10, 10));
+    }
+
+    #[test]
+    fn a_pull_source_holds_its_parts_until_they_are_stored() {
+        let mut supply = Supply::default();
+        supply.fill(0, 8);
+        supply.fill(8, 16);
+        supply.stored(0);
+        assert_eq!(supply.held(), 16);
+    }
+}

@@ -88,6 +88,11 @@ impl Table {
         self.spans("most in 100 ms", bursts);
     }
 
+    /// Adds all of another table.
+    pub fn append(&mut self, other: &Self) {
+        self.text.push_str(&other.text);
+    }
+
     /// The text so far.
     pub fn text(&self) -> &str {
         &self.text
