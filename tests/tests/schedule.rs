@@ -59,12 +59,22 @@ fn what_transfers_cost_is_as_it_was() {
 fn sizes(table: &mut Table) {
     let remark = format!("1 simulated byte is 64 KiB; {USUAL}.");
     table.group("How do parts follow the size?", &remark);
-    for job in [Job::Get, Job::Put, Job::PutStream] {
-        for size in [MIB, 8 * MIB, 100 * MIB, GIB, 10 * GIB, 100 * GIB] {
-            if (job, size) != (Job::Get, 100 * GIB) {
-                table.run(&Scenario::new(job, size), "");
-            }
-        }
+    for (job, size) in [
+        (Job::Get, MIB),
+        (Job::Get, 100 * MIB),
+        (Job::Get, GIB),
+        (Job::Get, 10 * GIB),
+        (Job::Put, MIB),
+        (Job::Put, 8 * MIB),
+        (Job::Put, 100 * MIB),
+        (Job::Put, 10 * GIB),
+        (Job::Put, 100 * GIB),
+        (Job::PutStream, 8 * MIB),
+        (Job::PutStream, 100 * MIB),
+        (Job::PutStream, 10 * GIB),
+        (Job::PutStream, 100 * GIB),
+    ] {
+        table.run(&Scenario::new(job, size), "");
     }
 }
 
@@ -76,19 +86,14 @@ fn latency(table: &mut Table) {
         (Job::Get, Some(64 * MIB)),
         (Job::Put, None),
     ] {
-        for millis in [1, 30, 100, 300] {
+        for millis in [1, 30, 200] {
             let mut scenario = Scenario::new(job, 4 * GIB);
             scenario.part_size = part_size;
             scenario.network.latency = Duration::from_millis(millis);
             table.run(&scenario, "");
         }
     }
-    for (job, millis) in [
-        (Job::Get, 30),
-        (Job::GetListed, 30),
-        (Job::GetListed, 100),
-        (Job::Put, 30),
-    ] {
+    for (job, millis) in [(Job::Get, 30), (Job::GetListed, 30), (Job::Put, 30)] {
         let mut scenario = Scenario::new(job, 100 * KIB);
         scenario.objects = 200;
         scenario.scale = KIB;
@@ -100,25 +105,29 @@ fn latency(table: &mut Table) {
 fn loss(table: &mut Table) {
     let remark = format!("1 simulated byte is 64 KiB; {USUAL}.");
     table.group("What does loss cost?", &remark);
-    for (job, part_size) in [
-        (Job::Get, None),
-        (Job::Get, Some(64 * MIB)),
-        (Job::Put, None),
+    for (job, part_size, concurrency, loss) in [
+        (Job::Get, None, 16, 10),
+        (Job::Get, None, 16, 100),
+        (Job::Get, None, 16, 1_000),
+        (Job::Get, None, 16, 2_000),
+        (Job::Get, None, 16, 3_000),
+        (Job::Get, Some(64 * MIB), 16, 1_000),
+        (Job::Get, Some(64 * MIB), 16, 3_000),
+        (Job::Get, None, 64, 1_000),
+        (Job::Get, None, 250, 1_000),
+        (Job::Get, None, 250, 2_000),
+        (Job::Put, None, 16, 10),
+        (Job::Put, None, 16, 100),
+        (Job::Put, None, 16, 1_000),
+        (Job::Put, None, 16, 2_000),
     ] {
-        for loss in [10, 100, 500, 2_000, 3_000] {
-            let mut scenario = Scenario::new(job, 10 * GIB);
-            (scenario.part_size, scenario.loss) = (part_size, loss);
-            table.run(&scenario, "");
-        }
-    }
-    for (concurrency, loss) in [(64, 1_000), (250, 1_000)] {
-        let mut scenario = Scenario::new(Job::Get, 10 * GIB);
-        (scenario.concurrency, scenario.loss) = (concurrency, loss);
+        let mut scenario = Scenario::new(job, 10 * GIB);
+        (scenario.part_size, scenario.loss) = (part_size, loss);
+        scenario.concurrency = concurrency;
         scenario.memory = GIB;
         table.run(&scenario, "");
     }
     for (job, concurrency) in [
-        (Job::Get, 16),
         (Job::Get, 35),
         (Job::Get, 36),
         (Job::Get, 250),
@@ -136,17 +145,21 @@ fn stragglers(table: &mut Table) {
     let remark =
         format!("1 simulated byte is 64 KiB; {USUAL}. Slow bodies move at a tenth of the speed.");
     table.group("What do slow bodies cost?", &remark);
-    for (job, part_size, slow) in [
-        (Job::Get, None, 100),
-        (Job::Get, None, 1_000),
-        (Job::Get, Some(64 * MIB), 100),
-        (Job::GetInOrder, None, 100),
-        (Job::GetInOrder, None, 1_000),
-        (Job::Put, None, 100),
+    for (job, part_size, memory, slow) in [
+        (Job::Get, None, 256 * MIB, 100),
+        (Job::Get, None, 256 * MIB, 1_000),
+        (Job::Get, Some(64 * MIB), 256 * MIB, 100),
+        (Job::GetInOrder, None, 256 * MIB, 100),
+        (Job::GetInOrder, None, GIB, 100),
+        (Job::GetInOrder, None, 256 * MIB, 1_000),
+        (Job::GetInOrder, None, GIB, 1_000),
+        (Job::Put, None, 256 * MIB, 100),
     ] {
         let mut scenario = Scenario::new(job, 4 * GIB);
         (scenario.part_size, scenario.slow) = (part_size, slow);
-        table.run(&scenario, &format!("{} % are slow", slow / 100));
+        scenario.memory = memory;
+        let note = format!("{} % are slow, {}", slow / 100, memory_note(memory));
+        table.run(&scenario, &note);
     }
 }
 
@@ -156,7 +169,6 @@ fn in_order(table: &mut Table) {
     for (part_size, memory) in [
         (None, 256 * MIB),
         (None, 64 * MIB),
-        (None, GIB),
         (Some(16 * MIB), 256 * MIB),
         (Some(64 * MIB), 256 * MIB),
         (Some(64 * MIB), 5 * GIB),
@@ -260,7 +272,6 @@ fn storms(table: &mut Table) {
         (Job::Get, 250, 100, 1_000_000),
         (Job::GetInOrder, 16, 20, 500),
         (Job::Put, 16, 20, 500),
-        (Job::Put, 16, 20, 1_000_000),
     ] {
         let mut scenario = Scenario::new(job, 20 * GIB);
         scenario.concurrency = concurrency;
