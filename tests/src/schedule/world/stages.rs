@@ -17,6 +17,7 @@ use crate::schedule::server::slow_down;
 const CHANCES: u64 = 10_000;
 
 impl World<'_> {
+    /// Sends a request, over an open connection if there is one.
     pub(super) fn start(&mut self, attempt: Attempt) {
         let id = attempt.id();
         let fate = self.draw();
@@ -55,7 +56,7 @@ impl World<'_> {
 
     /// The head of a request is at the server.
     pub(super) fn arrive(&mut self, id: AttemptId) {
-        let admitted = self.server.admits(self.now);
+        // It may have been broken off on the way.
         let Some(exchange) = self.exchanges.get_mut(&id) else {
             return;
         };
@@ -63,7 +64,7 @@ impl World<'_> {
             return;
         };
         let body = request.body.len() as u64;
-        if !admitted {
+        if !self.server.admits(self.now) {
             exchange.hold_together();
             self.tally.refused(self.now);
             return self.reply(id, Some(slow_down(body > 0)));
@@ -180,6 +181,7 @@ impl World<'_> {
         }
     }
 
+    /// Reports an outcome, which frees what the exchange held.
     pub(super) fn finish(&mut self, id: AttemptId, outcome: Outcome) {
         self.link.drop(id);
         self.idle += usize::from(outcome.may_reuse_connection());
