@@ -13,6 +13,8 @@
 //! - [`drive`]: runs sessions of `sans3-core` against answers of any kind, in virtual time.
 //! - [`simulate`]: random transfers under random faults, from a seed, with every promise checked
 //!   after every event.
+//! - [`schedule`]: what transfers cost: requests, time and memory over networks of all kinds.
+//! - [`soak`]: random transfers under random faults, from a seed.
 //! - [`fixture`]: a small scene for the tests of adapters and clients.
 //! - `conformance` (feature `conformance`): what an adapter's author calls from one test to know
 //!   that the adapter is right.
@@ -25,6 +27,7 @@ pub mod fixture;
 pub mod model;
 #[cfg(feature = "s3s")]
 pub mod s3s;
+pub mod schedule;
 pub mod script;
 pub mod server;
 pub mod simulate;
