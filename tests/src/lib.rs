@@ -14,7 +14,6 @@
 //! - [`simulate`]: random transfers under random faults, from a seed, with every promise checked
 //!   after every event.
 //! - [`schedule`]: what transfers cost: requests, time and memory over networks of all kinds.
-//! - [`soak`]: random transfers under random faults, from a seed.
 //! - [`fixture`]: a small scene for the tests of adapters and clients.
 //! - `conformance` (feature `conformance`): what an adapter's author calls from one test to know
 //!   that the adapter is right.
