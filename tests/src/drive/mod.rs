@@ -22,7 +22,7 @@ use sans3_core::transfer::Transfer;
 pub use ends::{Sink, Source};
 pub use exchange::run;
 pub(crate) use exchange::{receive, send};
-pub(crate) use peer::ask;
+pub(crate) use peer::{ask, give};
 pub use peer::{ModelPeer, Peer, Reply, Sent};
 
 /// The wall time at virtual time zero: 2026-01-01T00:00:00Z.

@@ -164,9 +164,14 @@ where
 
 /// What `model` answers to a request.
 pub(crate) fn ask(model: &mut Model, request: &Sent) -> Reply {
-    let mut asked = Request::new(request.method.clone(), request.target.clone());
-    asked.headers = request.headers.clone();
-    let response = model.handle(asked.body(request.body.clone()));
+    give(model, request.clone())
+}
+
+/// As [`ask`], for the last time that the request is needed.
+pub(crate) fn give(model: &mut Model, request: Sent) -> Reply {
+    let mut asked = Request::new(request.method, request.target);
+    asked.headers = request.headers;
+    let response = model.handle(asked.body(request.body));
     Reply {
         head: Ok((response.status.as_u16(), response.headers)),
         body: response.body.into_segments(),

@@ -40,7 +40,7 @@ mod xml;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use http::Method;
+use http::{HeaderValue, Method, header};
 
 pub use config::{Etags, Limits, ModelConfig, Quirks};
 pub use multipart::{Upload, UploadedPart};
@@ -121,14 +121,14 @@ impl Model {
             response.set("x-amz-request-id", &request_id);
             response.set("x-amz-id-2", &format!("{request_id}/host"));
         }
-        response.set("date", &date::http(self.now));
-        response.set("server", "sans3-testkit");
+        response.put(header::DATE, date::http(self.now));
+        response.put(header::SERVER, HeaderValue::from_static("sans3-testkit"));
         let bodyless = response.status == 204 || response.status == 304;
         if head && refused {
             response.body = Body::default();
-            response.headers.remove(http::header::CONTENT_TYPE);
-        } else if !bodyless && !response.headers.contains_key(http::header::CONTENT_LENGTH) {
-            response.set("content-length", &response.body.len().to_string());
+            response.headers.remove(header::CONTENT_TYPE);
+        } else if !bodyless && !response.headers.contains_key(header::CONTENT_LENGTH) {
+            response.put(header::CONTENT_LENGTH, response.body.len());
         }
         response
     }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use http::StatusCode;
+use http::{HeaderValue, StatusCode, header};
 
 use super::refusal::Refusal;
 use super::response::{Body, Response};
@@ -28,17 +28,17 @@ impl Model {
         let partial = selected.is_some() && !quirks.ranges_with_200;
         let mut response = Response::new(if partial { 206 } else { 200 });
         response.headers = object.headers.clone();
-        response.set("accept-ranges", "bytes");
-        response.set("etag", &object.etag);
-        response.set("last-modified", &date::http(object.modified));
-        response.set("content-length", &(range.end - range.start).to_string());
+        response.put(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        response.put(header::ETAG, object.etag.as_str());
+        response.put(header::LAST_MODIFIED, date::http(object.modified));
+        response.put(header::CONTENT_LENGTH, range.end - range.start);
         if self.config.versioning {
             response.set("x-amz-version-id", &object.version_id);
         }
         if selected.is_some() {
             let last = range.end.saturating_sub(1);
             let text = format!("bytes {}-{last}/{size}", range.start);
-            response.set("content-range", &text);
+            response.put(header::CONTENT_RANGE, text);
         }
         if call.route.param("partNumber").is_some() && !object.parts.is_empty() {
             response.set("x-amz-mp-parts-count", &object.parts.len().to_string());

@@ -33,6 +33,13 @@ impl Response {
         }
     }
 
+    /// Sets a header whose name is known; a value that HTTP does not allow is left out.
+    pub(crate) fn put(&mut self, name: HeaderName, value: impl TryInto<HeaderValue>) {
+        if let Ok(value) = value.try_into() {
+            self.headers.insert(name, value);
+        }
+    }
+
     /// A header as text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())

@@ -73,7 +73,7 @@ pub(super) struct Simulation<'a> {
     pub(super) world: World,
     pub(super) now: Instant,
     calendar: Calendar,
-    flights: BTreeMap<AttemptId, Flight>,
+    flights: BTreeMap<AttemptId, Box<Flight>>,
     /// Exchanges that have ended, and whose outcomes are not told yet.
     untold: u32,
     pub(super) sinks: BTreeMap<TransferId, Sink>,
@@ -268,7 +268,7 @@ impl<'a> Simulation<'a> {
         } else {
             Ending::Normal
         };
-        self.flights.insert(id, Flight { state, ending });
+        self.flights.insert(id, Box::new(Flight { state, ending }));
         let after = self.delay();
         if self.scenario.phased {
             self.calendar.add(after / 2, Event::Arrive(id));
@@ -476,14 +476,15 @@ impl<'a> Simulation<'a> {
     }
 
     fn arrive(&mut self, id: AttemptId) {
-        let Some(mut flight) = self.flights.remove(&id) else {
+        let Some(flight) = self.flights.remove(&id) else {
             return;
         };
-        if let State::Sent(sendable, request) = flight.state {
+        let Flight { mut state, ending } = *flight;
+        if let State::Sent(sendable, request) = state {
             let reply = self.answer(id, request);
-            flight.state = State::Answered(sendable, reply);
+            state = State::Answered(sendable, reply);
         }
-        self.flights.insert(id, flight);
+        self.flights.insert(id, Box::new(Flight { state, ending }));
     }
 
     fn answer(&mut self, id: AttemptId, request: Sent) -> crate::drive::Reply {
@@ -505,9 +506,10 @@ impl<'a> Simulation<'a> {
 
     fn end(&mut self, id: AttemptId) {
         // Ended already: the lease ran out while the end was on its way.
-        let Some(Flight { state, ending }) = self.flights.remove(&id) else {
+        let Some(flight) = self.flights.remove(&id) else {
             return;
         };
+        let Flight { state, ending } = *flight;
         if !matches!(ending, Ending::Normal) {
             self.story.tell(|| format!("{id} ends by {ending:?}"));
         }
@@ -561,12 +563,21 @@ impl<'a> Simulation<'a> {
 
     fn report(&mut self, outcome: Outcome) {
         self.watch.reported(&outcome);
-        let accepted = self.input(Input::Outcome(outcome.clone()));
+        let id = outcome.id();
+        // Some are told again, at once or later.
+        let again = self.scenario.any_order || self.choices.one_in(4);
+        self.told = if again {
+            Some(outcome.clone())
+        } else {
+            self.told.take()
+        };
+        let accepted = self.input(Input::Outcome(outcome));
         Invariant::Stale.holds(accepted == Accepted::Counted, || {
-            format!("{} is not counted", outcome.id())
+            format!("{id} is not counted")
         });
-        self.tell_again(outcome.clone());
-        self.told = Some(outcome);
+        if again && let Some(outcome) = self.told.clone() {
+            self.tell_again(outcome);
+        }
     }
 
     fn tell_again(&mut self, outcome: Outcome) {

@@ -243,6 +243,8 @@ impl Server {
                 ranges_with_200: choices.one_in(6),
                 bare_416: choices.one_in(4),
                 complete_without_etag: choices.one_in(4),
+                // They are of no interest here, and cost time.
+                no_request_ids: true,
                 ..Quirks::default()
             },
             checksums: !choices.one_in(4),

@@ -10,7 +10,7 @@ use super::choices::{Choices, index, noise};
 use super::job::bucket;
 use super::scenario::{Faults, Scenario, Server, Tags};
 use super::story::Story;
-use crate::drive::{EPOCH, Reply, Sent, ask};
+use crate::drive::{EPOCH, Reply, Sent, ask, give};
 use crate::faults::Fault;
 use crate::model::{Access, AccessKey, Anonymous, Etags, Model, Operation, Request, Route};
 
@@ -173,7 +173,7 @@ impl World {
             (route.operation, route.key)
         });
         let reply = match self.trouble(operation, choices) {
-            None => ask(&mut self.model, &request),
+            None => give(&mut self.model, request),
             Some(trouble) => {
                 self.disturbed = true;
                 story.tell(|| format!("{operation} {key}: {trouble:?}"));
@@ -402,11 +402,11 @@ impl World {
         if self.enumerated {
             return reply;
         }
+        if choices.below(4) == 0 {
+            return reply;
+        }
         let mut rest = Bytes::from(reply.bytes());
-        let piece = match choices.below(4) {
-            0 => rest.len(),
-            _ => 1 + index(choices.below(rest.len() as u64 + 1)),
-        };
+        let piece = 1 + index(choices.below(rest.len() as u64 + 1));
         reply.body = Vec::new();
         while !rest.is_empty() {
             reply.body.push(rest.split_to(piece.min(rest.len())));
