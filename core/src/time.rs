@@ -119,10 +119,10 @@ impl UnixTime {
             Some(digits) => !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()),
             None => tail.is_empty(),
         };
-        let separators = [(4, '-'), (7, '-'), (10, 'T'), (13, ':'), (16, ':')];
+        let separators = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':')];
         let shape_ok = separators
             .iter()
-            .all(|&(at, mark)| seconds[at..].starts_with(mark));
+            .all(|&(at, mark)| seconds.as_bytes().get(at) == Some(&mark));
         if !fraction_ok || !seconds.is_ascii() || !shape_ok {
             return None;
         }
@@ -190,6 +190,10 @@ impl UnixTime {
         let day_of_year = (153 * march_month + 2) / 5 + c.day - 1;
         let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
         let days = era * 146_097 + day_of_era - 719_468;
+        // 30 February would be a day in March.
+        if Self(days * 86_400).civil().month != c.month {
+            return None;
+        }
         Some(Self::from_seconds(
             days * 86_400 + c.hour * 3_600 + c.minute * 60 + c.second,
         ))
@@ -272,8 +276,27 @@ mod tests {
             assert_eq!(UnixTime::parse_http_date(text), None, "{text}");
             assert_eq!(UnixTime::parse_iso8601(text), None, "{text}");
         }
-        assert_eq!(UnixTime::parse_iso8601("1994-11-06T08:49:37.Z"), None);
+        for text in [
+            "1994-11-06T08:49:37.Z",
+            "199é-11-06T08:49:3Z",
+            "1994-1é-06T08:49:3Z",
+            "1994-11-06é08:49:3Z",
+            "1994-11-06T08:49:é1Z",
+        ] {
+            assert_eq!(UnixTime::parse_iso8601(text), None, "{text}");
+        }
         assert_eq!(UnixTime::parse_iso8601("1994-11-06T08:49:37+01:00"), None);
+    }
+
+    #[test]
+    fn days_that_no_month_has_are_none() {
+        let day = |text: &str| UnixTime::parse_iso8601(&format!("{text}T00:00:00Z"));
+        for text in ["2023-02-29", "2024-02-30", "1994-04-31", "1994-11-31"] {
+            assert_eq!(day(text), None, "{text}");
+        }
+        assert!(day("2024-02-29").is_some() && day("1994-12-31").is_some());
+        let leap = UnixTime::parse_iso8601("2016-12-31T23:59:60Z");
+        assert_eq!(leap, day("2017-01-01"));
     }
 
     #[test]
