@@ -15,6 +15,7 @@
 //!   after every event.
 //! - [`schedule`]: what transfers cost: requests, time and memory over networks of all kinds.
 //! - [`fixture`]: a small scene for the tests of adapters and clients.
+//! - `fuzz` (feature `fuzz`): what must hold whatever bytes come, for the targets of cargo-fuzz.
 //! - `conformance` (feature `conformance`): what an adapter's author calls from one test to know
 //!   that the adapter is right.
 
@@ -23,6 +24,8 @@ pub mod conformance;
 pub mod drive;
 pub mod faults;
 pub mod fixture;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 pub mod model;
 #[cfg(feature = "s3s")]
 pub mod s3s;

@@ -17,12 +17,12 @@
 //! assert_eq!(answer.body.to_vec(), b"el");
 //! ```
 
-mod chunked;
+pub(crate) mod chunked;
 mod complete;
 mod config;
-mod date;
+pub(crate) mod date;
 pub mod digest;
-mod encode;
+pub(crate) mod encode;
 pub(crate) mod ids;
 mod list;
 mod multipart;
@@ -31,7 +31,7 @@ mod refusal;
 mod request;
 mod response;
 mod route;
-mod sigv4;
+pub(crate) mod sigv4;
 mod store;
 pub mod synthetic;
 mod write;
