@@ -24,11 +24,6 @@ impl<'a> Draw<'a> {
         Self(bytes)
     }
 
-    /// Whether nothing is left to choose by.
-    pub(super) const fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     pub(super) fn byte(&mut self) -> u8 {
         match self.0.split_first() {
             Some((first, rest)) => {

@@ -8,15 +8,40 @@
 //! The targets themselves are in `fuzz/`; `tests/tests/fuzz_corpus.rs` runs the bodies over the
 //! committed corpus, and over mutations of it, without a fuzzer.
 
+mod chunked;
 mod draw;
-
-use draw::Draw;
-pub use xml::xml;
-
+mod encode;
+mod heads;
+mod http1;
+mod profile;
+mod schedule;
+mod sign;
+mod uri;
 mod xml;
 
-/// A body.
+pub use chunked::chunked;
+use draw::Draw;
+pub use encode::encode;
+pub use heads::heads;
+pub use http1::http1;
+pub use profile::profile;
+pub use schedule::schedule;
+pub use sign::sign;
+pub use uri::uri;
+pub use xml::xml;
+
+/// What a target does with the bytes that a fuzzer made up.
 pub type Target = fn(&[u8]);
 
-/// All bodies by the names of their targets.
-pub const TARGETS: &[(&str, Target)] = &[("xml", xml)];
+/// All of them, by the names of their targets.
+pub const TARGETS: [(&str, Target); 9] = [
+    ("chunked", chunked),
+    ("encode", encode),
+    ("heads", heads),
+    ("http1", http1),
+    ("profile", profile),
+    ("schedule", schedule),
+    ("sign", sign),
+    ("uri", uri),
+    ("xml", xml),
+];

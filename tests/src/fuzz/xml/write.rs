@@ -149,7 +149,7 @@ impl Writer<'_, '_> {
     fn element(&mut self, name: &str, value: &[u8]) {
         let is_name = matches!(name, "Key" | "Prefix" | "NextKeyMarker");
         let value = if is_name && self.encoded {
-            let keep: &[u8] = *self.draw.pick(&[&b"/"[..], b""]);
+            let keep = if self.draw.flag() { &b""[..] } else { b"/" };
             encode::encode(value, keep)
         } else {
             String::from_utf8_lossy(value).into_owned()
