@@ -148,7 +148,7 @@ fn varied(kind: Kind, body: &[u8], facts: &Facts) {
 
 /// Some lengths below `end`, and the last one always.
 fn cuts(end: usize) -> impl Iterator<Item = usize> {
-    let step = 1 + end / 40;
+    let step = 1 + end / 16;
     (0..end).step_by(step).chain(end.checked_sub(1))
 }
 
