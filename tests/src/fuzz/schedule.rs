@@ -1,14 +1,11 @@
-use super::Draw;
-use crate::soak;
+use crate::simulate;
 
-/// Whole transfers under faults, in an order of events that the bytes choose.
+/// Whole transfers in a world that goes wrong as the bytes say.
 ///
-/// Holds: all that [`soak::run`] checks.
+/// Holds: what [`simulate::fuzz`] checks after every event.
 ///
 /// # Panics
 /// Where one of these is broken.
 pub fn schedule(bytes: &[u8]) {
-    let mut draw = Draw::new(bytes);
-    let seed = u64::from_be_bytes(std::array::from_fn(|_| draw.byte()));
-    soak::run(seed);
+    simulate::fuzz(bytes);
 }
