@@ -22,8 +22,8 @@ use sans3_core::transfer::Transfer;
 pub use ends::{Sink, Source};
 pub use exchange::run;
 pub(crate) use exchange::{receive, send};
-pub(crate) use peer::{ask, give};
 pub use peer::{ModelPeer, Peer, Reply, Sent};
+pub(crate) use peer::{ask, give};
 
 /// The wall time at virtual time zero: 2026-01-01T00:00:00Z.
 pub const EPOCH: UnixTime = UnixTime::from_seconds(1_767_225_600);

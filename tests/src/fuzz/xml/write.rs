@@ -182,6 +182,8 @@ impl Writer<'_, '_> {
             };
             let code = u32::from(c);
             match (c, style % 4) {
+                // No reference may name it, and no server means it.
+                ('\0', _) => self.text.push(c),
                 ('&', 0) => self.text.push_str("&amp;"),
                 ('<', 0) => self.text.push_str("&lt;"),
                 ('>', 0) => self.text.push_str("&gt;"),
