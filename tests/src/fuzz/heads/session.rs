@@ -77,6 +77,9 @@ pub(super) fn download(draw: &mut Draw<'_>) {
         return;
     };
     assert_eq!(downloaded.size, server.object.len() as u64);
+    // As the caller of a download to random access must.
+    file.bytes.truncate(server.object.len());
+    file.placed.truncate(server.object.len());
     assert!(file.placed.iter().all(|placed| *placed), "a hole");
     assert_eq!(file.bytes, server.object, "other bytes");
     // An only answer may call the version anything.
