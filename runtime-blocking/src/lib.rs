@@ -75,5 +75,7 @@ pub use running::{Control, Running};
 pub use sans3_runtime::{
     ClientConfig, Error, ProvideCredentials, ProxyRules, ReadAt, Replace, Seeking, Stats, WriteAt,
 };
+#[cfg(feature = "trace")]
+pub use sans3_runtime::Trace;
 pub use stream::DownloadStream;
 pub use writer::UploadWriter;

@@ -15,6 +15,7 @@
 //!   after every event.
 //! - [`schedule`]: what transfers cost: requests, time and memory over networks of all kinds.
 //! - [`fixture`]: a small scene for the tests of adapters and clients.
+//! - [`trace`]: replays what a session did, for reports of bugs.
 //! - `conformance` (feature `conformance`): what an adapter's author calls from one test to know
 //!   that the adapter is right.
 
@@ -30,3 +31,4 @@ pub mod schedule;
 pub mod script;
 pub mod server;
 pub mod simulate;
+pub mod trace;
