@@ -83,21 +83,23 @@ fn dispatch(cli: &Cli, output: &Output) -> Result<(), Failure> {
     match &cli.command {
         Command::Plan(args) => plan::run(args, output),
         Command::Presign(args) => presign::run(args, connection, output),
-        Command::Cp(args) => {
-            block_on(recording, async |interrupt| cp::run(args, connection, output, interrupt).await)
-        }
-        Command::Ls(args) => {
-            block_on(recording, async |interrupt| ls::run(args, connection, output, interrupt).await)
-        }
-        Command::Rm(args) => {
-            block_on(recording, async |interrupt| rm::run(args, connection, output, interrupt).await)
-        }
-        Command::Mb(args) => {
-            block_on(recording, async |interrupt| mb::run(args, connection, output, interrupt).await)
-        }
+        Command::Cp(args) => block_on(recording, async |interrupt| {
+            cp::run(args, connection, output, interrupt).await
+        }),
+        Command::Ls(args) => block_on(recording, async |interrupt| {
+            ls::run(args, connection, output, interrupt).await
+        }),
+        Command::Rm(args) => block_on(recording, async |interrupt| {
+            rm::run(args, connection, output, interrupt).await
+        }),
+        Command::Mb(args) => block_on(recording, async |interrupt| {
+            mb::run(args, connection, output, interrupt).await
+        }),
         Command::Demo(args) => {
             let runtime = connection.runtime;
-            block_on(recording, async |interrupt| demo::run(args, runtime, output, interrupt).await)
+            block_on(recording, async |interrupt| {
+                demo::run(args, runtime, output, interrupt).await
+            })
         }
     }
 }

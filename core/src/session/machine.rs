@@ -214,7 +214,10 @@ impl Session {
     }
 
     /// Takes a result whose type is left to the caller.
-    pub(crate) fn take_any(&mut self, id: TransferId) -> Result<Box<dyn Any + Send>, TransferError> {
+    pub(crate) fn take_any(
+        &mut self,
+        id: TransferId,
+    ) -> Result<Box<dyn Any + Send>, TransferError> {
         let result = self.remove(id);
         #[cfg(feature = "trace")]
         self.recorder.taken(id, result.as_ref().err());

@@ -28,8 +28,8 @@
 //!
 //! Credentials, signatures and session tokens, and not a byte of payload; of credentials a trace
 //! says only that there were some. What *is* in it: endpoint, names of buckets and keys, sizes,
-//! times, entity tags, checksums, upload ids, the metadata and content types of uploads, and the
-//! texts of errors, those that the server wrote included.
+//! times, entity tags, checksums, upload ids, metadata and content types, and the texts of errors,
+//! those that the server wrote included.
 
 mod config;
 mod recorder;

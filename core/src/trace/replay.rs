@@ -74,7 +74,10 @@ impl fmt::Display for ReplayError {
         match self {
             Self::SecondHead => f.write_str("a trace can't begin twice"),
             Self::Foreign(name) => {
-                write!(f, "{name} is no operation of this library, so it can't be repeated")
+                write!(
+                    f,
+                    "{name} is no operation of this library, so it can't be repeated"
+                )
             }
         }
     }

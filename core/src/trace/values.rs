@@ -197,3 +197,87 @@ pub(crate) mod opaque {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use core::fmt::Debug;
+
+    use http::HeaderValue;
+    use serde::de::DeserializeOwned;
+
+    use super::*;
+    use crate::operation::{ListObjectsV2, PutOptions};
+
+    #[track_caller]
+    fn survives<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: &T, text: &str) {
+        assert_eq!(serde_json::to_string(value).unwrap(), text);
+        assert_eq!(serde_json::from_str::<T>(text).unwrap(), *value);
+    }
+
+    #[track_caller]
+    fn refused<T: DeserializeOwned + Debug>(texts: &[&str]) {
+        for text in texts {
+            let read = serde_json::from_str::<T>(text);
+            assert!(read.is_err(), "{text} came to {read:?}");
+        }
+    }
+
+    #[test]
+    fn values_have_short_forms() {
+        survives(&Instant::MAX, "18446744073709551615");
+        survives(&UnixTime::from_seconds(1_767_225_600), "1767225600");
+        survives(&ByteRange::new(3, 5).unwrap(), "[3,5]");
+        survives(&PartNumber::new(10_000).unwrap(), "10000");
+        survives(&ETag::new("\"e\"").unwrap(), r#""\"e\"""#);
+        let checksum = crate::checksum::of(Algorithm::Crc32, b"123456789");
+        survives(&checksum, r#""CRC32 y/Q5Jg==""#);
+        let endpoint = Endpoint::custom("http://[::1]:9000/base", Region::new("r").unwrap());
+        let text = r#"{"url":"http://[::1]:9000/base","region":"r","style":"Auto"}"#;
+        survives(&endpoint.unwrap(), text);
+        let aws = Endpoint::aws(Region::new("eu-west-1").unwrap());
+        let aws = aws.with_style(AddressingStyle::Path).unwrap();
+        survives(&aws, r#"{"url":null,"region":"eu-west-1","style":"Path"}"#);
+    }
+
+    #[test]
+    fn opaque_bytes_survive_whatever_they_are() {
+        let all: Vec<u8> = (0..=255).collect();
+        survives(
+            &ObjectKey::new(&b"a/b c%\xff+"[..]).unwrap(),
+            r#""a/b%20c%25%FF%2B""#,
+        );
+        let list = ListObjectsV2 {
+            prefix: all.clone(),
+            delimiter: Some(Vec::new()),
+            start_after: Some(all),
+            ..ListObjectsV2::new(BucketName::new("b").unwrap())
+        };
+        let text = serde_json::to_string(&list).unwrap();
+        assert_eq!(serde_json::from_str::<ListObjectsV2>(&text).unwrap(), list);
+        let options = PutOptions {
+            content_type: HeaderValue::from_bytes(b"t\xe9\"").ok(),
+            metadata: Metadata::new().with("name", "value").unwrap(),
+            ..PutOptions::default()
+        };
+        let text = serde_json::to_string(&options).unwrap();
+        assert_eq!(serde_json::from_str::<PutOptions>(&text).unwrap(), options);
+    }
+
+    #[test]
+    fn what_a_constructor_refuses_is_refused() {
+        refused::<UnixTime>(&["-1", "253402300800", "null"]);
+        refused::<ByteRange>(&["[3,3]", "[3]", "[-1,3]"]);
+        refused::<PartNumber>(&["0", "10001"]);
+        refused::<BucketName>(&[r#""""#, r#""a/b""#]);
+        refused::<ObjectKey>(&[r#""""#]);
+        refused::<ETag>(&[r#""""#, r#""a b""#]);
+        refused::<UploadId>(&[r#""""#]);
+        refused::<Algorithm>(&[r#""CRC16""#]);
+        refused::<Checksum>(&[r#""CRC32""#, r#""CRC32 AA==""#, r#""SHA256 y/Q5Jg==""#]);
+        refused::<Metadata>(&[r#"[["a","1"],["A","2"]]"#, r#"[["a b","1"]]"#]);
+        refused::<Endpoint>(&[
+            r#"{"url":"ftp://h","region":"r","style":"Auto"}"#,
+            r#"{"url":"http://1.2.3.4","region":"r","style":"VirtualHost"}"#,
+        ]);
+    }
+}

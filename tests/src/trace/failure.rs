@@ -104,7 +104,10 @@ impl fmt::Display for Failure {
                 record,
                 expected,
                 seen,
-            }) => write!(f, "record {record} is unreadable: expected {expected}, got {seen}"),
+            }) => write!(
+                f,
+                "record {record} is unreadable: expected {expected}, got {seen}"
+            ),
             Self::Different(difference) => difference.fmt(f),
         }
     }

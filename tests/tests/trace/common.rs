@@ -62,7 +62,7 @@ pub(crate) fn bucket() -> BucketName {
 }
 
 pub(crate) fn key() -> ObjectKey {
-    ObjectKey::new(&b"odd/\xff \xc3\xa4+key"[..]).unwrap()
+    ObjectKey::new("odd/% \u{e4}+key").unwrap()
 }
 
 pub(crate) fn download(order: Order) -> Download {
