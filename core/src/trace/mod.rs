@@ -59,10 +59,6 @@ pub const VERSION: u32 = 1;
 /// Something that a session was told, with what came of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "records are handed over one by one and never stored"
-)]
 pub enum Record {
     /// The first of all: what the session was made with.
     #[serde(rename = "sans3-trace")]

@@ -18,7 +18,6 @@ macro_rules! specs {
         /// A transfer as the caller asked for it.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         #[expect(missing_docs, reason = "the name of a transfer or operation says what it is")]
-        #[expect(clippy::large_enum_variant, reason = "handed over one by one and never stored")]
         pub enum Spec {
             $($name($kind),)*
             /// A call of an operation that is not one of this crate's; its type.

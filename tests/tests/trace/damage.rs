@@ -92,7 +92,7 @@ fn numbers_that_cannot_be_do_no_harm() {
         let len = text[start..].find(|c: char| !c.is_ascii_digit()).unwrap();
         at = start + len;
         let pick = rng.next_u64();
-        if pick % 3 == 0 {
+        if pick.is_multiple_of(3) {
             let number = ODD[usize::try_from(pick >> 8).unwrap() % ODD.len()];
             let bent = format!("{}{number}{}", &text[..start], &text[at..]);
             // Any answer will do, as long as there is one.
