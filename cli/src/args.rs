@@ -13,6 +13,7 @@ use crate::engine::Runtime;
 use crate::resolve::Resolve;
 use crate::size::Size;
 use crate::span::Span;
+use crate::trace::Recording;
 
 const AFTER_HELP: &str = "\
 Exit codes:
@@ -112,6 +113,12 @@ pub(crate) struct ConnectionArgs {
     /// What carries out the requests (default: tokio; the demo shows all three)
     #[arg(long, global = true, value_enum)]
     pub(crate) runtime: Option<Runtime>,
+    /// Record what is decided and why in a new file, for a report of a bug: names, sizes, metadata,
+    /// header fields and the texts of errors; no credentials, no signatures and no payload
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Output")]
+    pub(crate) trace: Option<PathBuf>,
+    #[arg(skip)]
+    pub(crate) recording: Recording,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -21,6 +21,7 @@ use crate::operand::s3_uri;
 use crate::output::Output;
 use crate::resolve;
 use crate::size::Size;
+use crate::trace::Recording;
 
 /// Where to, as whom, and how patiently.
 #[derive(Clone, Debug)]
@@ -31,6 +32,8 @@ pub(crate) struct Connection {
     proxy: ProxyRules,
     resolve: BTreeMap<String, Vec<IpAddr>>,
     runtime: Runtime,
+    trace: Option<PathBuf>,
+    recording: Recording,
 }
 
 impl Connection {
@@ -69,6 +72,8 @@ impl Connection {
             proxy: proxy(args, env)?,
             resolve: resolve::merge(&args.resolve),
             runtime: args.runtime.unwrap_or_default(),
+            trace: args.trace.clone(),
+            recording: args.recording.clone(),
         })
     }
 
@@ -127,12 +132,14 @@ impl Connection {
     /// A client. Must be called inside a runtime.
     ///
     /// # Errors
-    /// Configuration: a CA bundle that can't be read, for example.
+    /// Configuration: a CA bundle that can't be read, for example. A trace that can't be begun.
     pub(crate) fn client(&self, session: SessionConfig) -> Result<Engine, Failure> {
         let mut config = ClientConfig::new(session);
         config.ca_bundle.clone_from(&self.ca_bundle);
         config.proxy.clone_from(&self.proxy);
         config.resolve.clone_from(&self.resolve);
+        let path = self.trace.as_deref();
+        config.trace = path.map(|path| self.recording.begin(path)).transpose()?;
         Engine::new(self.runtime, config).map_err(|error| Failure::configuration(error.to_string()))
     }
 

@@ -25,6 +25,7 @@ mod signals;
 mod size;
 mod span;
 mod stdio;
+mod trace;
 
 use std::process::ExitCode;
 
@@ -34,6 +35,7 @@ use crate::args::{Cli, Command};
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::signals::Interrupt;
+use crate::trace::Recording;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -58,29 +60,46 @@ fn run(cli: &Cli, output: Output) -> Result<(), Ended> {
         Command::Cp(args) if args.target == "-" => output.with_data_on_stdout(),
         _ => output,
     };
-    dispatch(cli, &output).map_err(|failure| Ended { failure, output })
+    let result = dispatch(cli, &output);
+    let recorded = cli.connection.recording.end();
+    let result = match (result, recorded) {
+        (Err(failure), Err(unrecorded)) => output.warn(&unrecorded.message).and(Err(failure)),
+        (result, recorded) => result.and(recorded),
+    };
+    result.map_err(|failure| Ended { failure, output })
 }
 
 fn dispatch(cli: &Cli, output: &Output) -> Result<(), Failure> {
     let connection = &cli.connection;
+    let recording = &connection.recording;
+    let is_silent = matches!(
+        cli.command,
+        Command::Plan(_) | Command::Presign(_) | Command::Demo(_)
+    );
+    if is_silent && connection.trace.is_some() {
+        let message = "--trace: expected cp, ls, rm or mb; no other command sends requests to S3";
+        return Err(Failure::usage(message));
+    }
     match &cli.command {
         Command::Plan(args) => plan::run(args, output),
         Command::Presign(args) => presign::run(args, connection, output),
-        Command::Cp(args) => {
-            block_on(async |interrupt| cp::run(args, connection, output, interrupt).await)
-        }
-        Command::Ls(args) => {
-            block_on(async |interrupt| ls::run(args, connection, output, interrupt).await)
-        }
-        Command::Rm(args) => {
-            block_on(async |interrupt| rm::run(args, connection, output, interrupt).await)
-        }
-        Command::Mb(args) => {
-            block_on(async |interrupt| mb::run(args, connection, output, interrupt).await)
-        }
+        Command::Cp(args) => block_on(recording, async |interrupt| {
+            cp::run(args, connection, output, interrupt).await
+        }),
+        Command::Ls(args) => block_on(recording, async |interrupt| {
+            ls::run(args, connection, output, interrupt).await
+        }),
+        Command::Rm(args) => block_on(recording, async |interrupt| {
+            rm::run(args, connection, output, interrupt).await
+        }),
+        Command::Mb(args) => block_on(recording, async |interrupt| {
+            mb::run(args, connection, output, interrupt).await
+        }),
         Command::Demo(args) => {
             let runtime = connection.runtime;
-            block_on(async |interrupt| demo::run(args, runtime, output, interrupt).await)
+            block_on(recording, async |interrupt| {
+                demo::run(args, runtime, output, interrupt).await
+            })
         }
     }
 }
@@ -88,6 +107,7 @@ fn dispatch(cli: &Cli, output: &Output) -> Result<(), Failure> {
 /// Runs a command. The program itself is on tokio, on whatever its transfers are: it waits for
 /// signals, for the clock of the progress bar, and for results.
 fn block_on(
+    recording: &Recording,
     command: impl AsyncFnOnce(&mut Interrupt) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let start = |error: std::io::Error| {
@@ -101,7 +121,7 @@ fn block_on(
         .build()
         .map_err(start)?;
     let result = runtime.block_on(async {
-        let mut interrupt = Interrupt::listen().map_err(start)?;
+        let mut interrupt = Interrupt::listen(recording.clone()).map_err(start)?;
         command(&mut interrupt).await
     });
     // A read from stdin can't be interrupted, and must not keep the program from ending.

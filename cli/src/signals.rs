@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::exit::INTERRUPTED;
+use crate::trace::Recording;
 
 /// How long the last words may take: whoever reads stderr may have stopped doing so.
 const LAST_WORDS: Duration = Duration::from_millis(500);
@@ -19,11 +20,12 @@ pub(crate) struct Interrupt {
 }
 
 impl Interrupt {
-    /// Listens from now on. Must be called inside a runtime.
+    /// Listens from now on. Must be called inside a runtime. Where the program is left at once,
+    /// `recording` is ended.
     ///
     /// # Errors
     /// The system's, where handlers can't be installed.
-    pub(crate) fn listen() -> io::Result<Self> {
+    pub(crate) fn listen(recording: Recording) -> io::Result<Self> {
         let mut signals = Signals::new()?;
         let (tell, told) = watch::channel(false);
         let remains = Arc::new(OnceLock::<String>::new());
@@ -33,7 +35,7 @@ impl Interrupt {
             // Nobody listens any more: the program is about to end by itself.
             let _ = tell.send(true);
             signals.next().await;
-            leave(at_the_end.get().map(String::as_str));
+            leave(at_the_end.get().map(String::as_str), recording);
         });
         Ok(Self { told, remains })
     }
@@ -53,13 +55,15 @@ impl Interrupt {
 }
 
 /// Ends the program without waiting for anything, but not without a word.
-fn leave(remains: Option<&str>) -> ! {
+fn leave(remains: Option<&str>, recording: Recording) -> ! {
     let mut text = "sans3: interrupted again, so the clean-up was cut short".to_owned();
     if let Some(remains) = remains {
         text = format!("{text}: {remains}");
     }
     let (done, wait) = mpsc::channel();
     std::thread::spawn(move || {
+        // Whether it is whole is of no interest any more.
+        let _ = recording.end();
         let mut stderr = io::stderr().lock();
         // A progress bar may stand on the line.
         let before = if stderr.is_terminal() { "\n" } else { "" };

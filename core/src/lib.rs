@@ -92,6 +92,7 @@
 //! | [`checksum`] | CRCs and hashes, their combination, and what answers declare |
 //! | [`retry`] | whether, when and at whose cost a request is sent again |
 //! | [`progress`] | how far a transfer is, as numbers |
+//! | `trace` (a feature) | what a session did, so that it can be done again |
 //! | [`error`] | who is at fault |
 //! | [`etag`], [`metadata`], [`request`], [`rng`], [`time`] | the words that all of them use |
 
@@ -115,5 +116,7 @@ pub mod rng;
 pub mod session;
 pub mod sign;
 pub mod time;
+#[cfg(feature = "trace")]
+pub mod trace;
 pub mod transfer;
 pub(crate) mod xml;

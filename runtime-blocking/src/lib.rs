@@ -72,6 +72,8 @@ mod writer;
 pub use client::Client;
 pub use pages::Pages;
 pub use running::{Control, Running};
+#[cfg(feature = "trace")]
+pub use sans3_runtime::Trace;
 pub use sans3_runtime::{
     ClientConfig, Error, ProvideCredentials, ProxyRules, ReadAt, Replace, Seeking, Stats, WriteAt,
 };

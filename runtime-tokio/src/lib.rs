@@ -40,6 +40,8 @@ mod writer;
 pub use client::Client;
 pub use pages::Pages;
 pub use running::Running;
+#[cfg(feature = "trace")]
+pub use sans3_runtime::Trace;
 pub use sans3_runtime::{ClientConfig, Error, ProvideCredentials, ProxyRules, Replace, Stats};
 pub use stream::DownloadStream;
 pub use writer::UploadWriter;

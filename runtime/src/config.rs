@@ -32,6 +32,9 @@ pub struct ClientConfig {
     pub proxy: ProxyRules,
     /// Addresses of hosts, in lower case, that the system's resolver is not asked about.
     pub resolve: BTreeMap<String, Vec<IpAddr>>,
+    /// Where what the session does is recorded; nowhere by default.
+    #[cfg(feature = "trace")]
+    pub trace: Option<crate::Trace>,
 }
 
 /// A source of credentials that expire. A function that returns them is one too.
@@ -66,6 +69,8 @@ impl ClientConfig {
             credentials: None,
             proxy: ProxyRules::default(),
             resolve: BTreeMap::new(),
+            #[cfg(feature = "trace")]
+            trace: None,
         }
     }
 }

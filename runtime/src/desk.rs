@@ -62,10 +62,10 @@ struct Entry {
 }
 
 impl Desk {
-    pub(crate) fn new(config: SessionConfig, seed: u64, shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(session: Session, shared: Arc<Shared>) -> Self {
         Self {
-            session: Session::new(config.clone(), seed),
-            config,
+            config: session.config().clone(),
+            session,
             shared,
             transfers: BTreeMap::new(),
             stops: BTreeMap::new(),
@@ -111,7 +111,8 @@ impl Desk {
 
     /// Begins again with a new session, whose jitter and upload tokens follow from `seed`: for a
     /// process that was forked off, and must not repeat what the other one draws. What the session
-    /// had learnt is lost: credentials, the server's clock, the retry budget.
+    /// had learnt is lost: credentials, the server's clock, the retry budget. Nothing of the new one
+    /// is recorded.
     ///
     /// Does nothing, and returns `false`, unless the desk is [idle](Self::is_idle).
     pub fn renew(&mut self, seed: u64) -> bool {

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use sans3_core::endpoint::Scheme;
 use sans3_core::error::{SourceError, TransferError};
 use sans3_core::request::Unsigned;
-use sans3_core::session::{CredentialSource, Notice, SessionConfig};
+use sans3_core::session::{CredentialSource, Notice, Session, SessionConfig};
 use sans3_core::sign::Signer;
 use sans3_core::transfer::{Download, Downloaded, Length, Order, Transfer, Upload, Uploaded};
 use sans3_platform::place::Options;
@@ -117,6 +117,8 @@ impl Hub {
             credentials: provider,
             proxy,
             resolve,
+            #[cfg(feature = "trace")]
+            trace,
         } = config;
         if provider.is_some() {
             session.credentials = CredentialSource::Provided;
@@ -131,8 +133,15 @@ impl Hub {
         let kept = usize::from(session.slots());
         let buffers = BufferPool::new(BUFFERS * kept, Arc::default());
         let shared = Arc::new(Shared::new(buffers, Arc::new(offload), provider));
+        #[cfg(not(feature = "trace"))]
+        let begun = Session::new(session.clone(), seed);
+        #[cfg(feature = "trace")]
+        let begun = match trace {
+            Some(trace) => trace.session(session.clone(), seed),
+            None => Session::new(session.clone(), seed),
+        };
         Ok(Parts {
-            desk: Desk::new(session.clone(), seed, Arc::clone(&shared)),
+            desk: Desk::new(begun, Arc::clone(&shared)),
             network: Network {
                 tls,
                 proxy,

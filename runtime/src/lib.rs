@@ -36,6 +36,8 @@ mod source;
 mod stop;
 mod task;
 mod ticket;
+#[cfg(feature = "trace")]
+mod trace;
 
 pub use config::{ClientConfig, ProvideCredentials, random_seed};
 pub use deliveries::{Deliveries, InOrder};
@@ -53,3 +55,5 @@ pub use source::{Body, PushWriter};
 pub use stop::Stop;
 pub use task::{Asking, Assignment, Pulse, Report, Task, Work};
 pub use ticket::Ticket;
+#[cfg(feature = "trace")]
+pub use trace::Trace;

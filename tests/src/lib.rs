@@ -16,6 +16,7 @@
 //! - [`schedule`]: what transfers cost: requests, time and memory over networks of all kinds.
 //! - [`fixture`]: a small scene for the tests of adapters and clients.
 //! - `fuzz` (feature `fuzz`): what must hold whatever bytes come, for the targets of cargo-fuzz.
+//! - [`trace`]: replays what a session did, for reports of bugs.
 //! - `conformance` (feature `conformance`): what an adapter's author calls from one test to know
 //!   that the adapter is right.
 
@@ -33,3 +34,4 @@ pub mod schedule;
 pub mod script;
 pub mod server;
 pub mod simulate;
+pub mod trace;

@@ -9,3 +9,4 @@ mod failures;
 mod proxies;
 mod runtimes;
 mod signals;
+mod trace;

@@ -9,6 +9,7 @@ use crate::time::UnixTime;
 
 /// How much of a request had left when its exchange broke.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub enum Sent {
     /// Nothing: the server can't have acted on it.
     None,
@@ -20,10 +21,13 @@ pub enum Sent {
 
 /// How an attempt ended. Holds parsed values, never payload.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 #[must_use = "the session must be told how each attempt ended"]
 pub struct Outcome {
     pub(crate) id: AttemptId,
     pub(crate) ending: Ending,
+    /// For which wall time the request was signed, where it was.
+    pub(crate) signed_at: Option<UnixTime>,
     /// When the answer's head came, by the adapter's clock.
     pub(crate) answered_at: Option<UnixTime>,
     /// The answer's `Date`.
@@ -38,6 +42,7 @@ pub struct Outcome {
 }
 
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum Ending {
     /// The answer to a call, or to a body that was sent.
     Answered(Answer),
@@ -54,6 +59,7 @@ pub(crate) enum Ending {
 
 /// What is known of an object's bytes after an attempt, be it cut short or not.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct ReadReport {
     /// What the answer's head said of the object.
     pub(crate) version: Version,
@@ -65,6 +71,7 @@ pub(crate) struct ReadReport {
 
 /// What an answer says about the version that it is of.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Version {
     pub(crate) etag: Option<ETag>,
     pub(crate) total: u64,
@@ -74,6 +81,7 @@ pub(crate) struct Version {
 
 /// Why an attempt brought no answer, or not all of it.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum Failure {
     Refused(Box<S3Error>),
     Broken(Violation),
@@ -132,6 +140,12 @@ impl Outcome {
         self.id
     }
 
+    /// For which wall time the request was signed; `None` where there was none, or the attempt was
+    /// [lost](AttemptId::aborted).
+    pub const fn signed_at(&self) -> Option<UnixTime> {
+        self.signed_at
+    }
+
     /// Whether the connection may serve another request. It may not after an error, a timeout, a
     /// refusal that came before the request was sent in full, or an overloaded server's answer
     /// (<https://github.com/awslabs/aws-sdk-rust/issues/827>).
@@ -174,6 +188,7 @@ impl Outcome {
         Self {
             id,
             ending: Ending::Lost,
+            signed_at: None,
             answered_at: None,
             date: None,
             generation: 0,

@@ -25,6 +25,7 @@ pub struct Receiving {
     id: AttemptId,
     generation: u32,
     skew: ClockSkew,
+    signed_at: Option<UnixTime>,
     answered_at: UnixTime,
     date: Option<UnixTime>,
     payload: Option<(u64, u64, Checksum)>,
@@ -89,8 +90,10 @@ impl Receiving {
             id,
             context,
             exchange,
+            signed_at,
             ..
         } = sendable;
+        let signed_at = signed_at.into_inner();
         let date = head
             .headers
             .get(header::DATE)
@@ -112,6 +115,7 @@ impl Receiving {
                 id,
                 generation: context.generation,
                 skew: context.skew,
+                signed_at,
                 answered_at: wall,
                 date,
                 payload,
@@ -121,6 +125,7 @@ impl Receiving {
                 stopped: None,
             }),
             Err(failure) => Err(Outcome {
+                signed_at,
                 answered_at: Some(wall),
                 date,
                 payload,
@@ -237,6 +242,7 @@ impl Receiving {
         Outcome {
             id: self.id,
             ending,
+            signed_at: self.signed_at,
             answered_at: Some(self.answered_at),
             date: self.date,
             generation: self.generation,

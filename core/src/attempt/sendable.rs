@@ -1,3 +1,5 @@
+use std::sync::OnceLock;
+
 use bytes::Bytes;
 use http::{HeaderValue, Method, header};
 
@@ -20,6 +22,8 @@ pub struct Sendable {
     pub(super) exchange: Exchange,
     /// The payload's checksum, where the body comes from the source.
     pub(super) checksum: Option<Checksum>,
+    /// For which wall time the request was signed first.
+    pub(super) signed_at: OnceLock<UnixTime>,
 }
 
 /// Where the body of a request comes from.
@@ -41,7 +45,7 @@ pub enum BodySource {
 }
 
 impl Sendable {
-    pub(super) const fn new(
+    pub(crate) const fn new(
         id: AttemptId,
         context: Context,
         exchange: Exchange,
@@ -52,6 +56,7 @@ impl Sendable {
             context,
             exchange,
             checksum,
+            signed_at: OnceLock::new(),
         }
     }
 
@@ -88,7 +93,10 @@ impl Sendable {
             .signer
             .sign(&unsigned, &hash, self.context.skew.correct(wall))
         {
-            Ok(request) => Ok(request.map(|()| body)),
+            Ok(request) => {
+                self.signed_at.get_or_init(|| wall);
+                Ok(request.map(|()| body))
+            }
             Err(error) => Err(self.fail(Failure::Spec(error))),
         }
     }
@@ -149,6 +157,7 @@ impl Sendable {
         let payload = self.payload();
         Outcome {
             payload,
+            signed_at: self.signed_at.get().copied(),
             ..Outcome::failed(self.id, &self.context, failure)
         }
     }

@@ -11,6 +11,7 @@ use crate::error::{Rule, Violation};
 /// It depends on where the parts were cut. Bytes that were read in ranges of their own prove
 /// nothing against it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct CompositeChecksum {
     /// The checksum over the digests of the parts.

@@ -11,6 +11,7 @@ use crate::error::{Rule, Violation};
 /// cut elsewhere, an unknown algorithm can't be computed, and malformed text is a fault of the
 /// server's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub struct Declared {
     /// Checksums over the object's full content, at most one per algorithm.
     pub full_object: Vec<Checksum>,

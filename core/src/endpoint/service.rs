@@ -6,6 +6,7 @@ use crate::error::SpecError;
 
 /// Whether a bucket's name stands in the host or in the path.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum AddressingStyle {
     /// On AWS as [`VirtualHost`](Self::VirtualHost); in the path on custom endpoints, whose name
@@ -91,6 +92,12 @@ impl Endpoint {
         }
         self.style = style;
         Ok(self)
+    }
+
+    /// How a bucket is addressed.
+    #[cfg(feature = "trace")]
+    pub(crate) const fn style(&self) -> AddressingStyle {
+        self.style
     }
 
     /// The region that requests are signed for.

@@ -7,6 +7,7 @@ use crate::operation::OperationKind;
 ///
 /// Texts that came from the server are kept as sent, up to a limit; `Display` escapes them.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct S3Error {
     /// The operation that was refused.

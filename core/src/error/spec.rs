@@ -5,8 +5,9 @@ use super::excerpt;
 
 /// The caller asked for something that can't be asked of S3. Nothing was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub struct SpecError {
-    subject: &'static str,
+    subject: Cow<'static, str>,
     expected: Cow<'static, str>,
     seen: String,
 }
@@ -20,15 +21,15 @@ impl SpecError {
         seen: impl AsRef<[u8]>,
     ) -> Self {
         Self {
-            subject,
+            subject: subject.into(),
             expected: expected.into(),
             seen: excerpt(seen.as_ref()),
         }
     }
 
     /// The setting or argument at fault.
-    pub const fn subject(&self) -> &'static str {
-        self.subject
+    pub fn subject(&self) -> &str {
+        &self.subject
     }
 }
 

@@ -250,6 +250,7 @@ cause_from! {
 /// The place that an upload reads from failed. Never retried: what was read may not be readable
 /// the same way again.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum SourceError {
     /// It could not be read; the text is the system's.
@@ -287,6 +288,7 @@ impl fmt::Display for SourceError {
 
 /// The place that a download writes to failed; the text is the system's. Never retried.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub struct SinkError(pub String);
 
 impl fmt::Display for SinkError {
@@ -297,6 +299,7 @@ impl fmt::Display for SinkError {
 
 /// No usable credentials; the text says where they were looked for. Holds no secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub struct CredentialsError(pub String);
 
 impl fmt::Display for CredentialsError {

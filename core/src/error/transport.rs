@@ -5,6 +5,7 @@ use core::fmt;
 /// All but [`Tls`](Self::Tls), [`HeadTooLarge`](Self::HeadTooLarge) and [`Aborted`](Self::Aborted)
 /// are transient: the request is sent again, within the retry policy, on a new connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum TransportErrorKind {
     /// The host's name did not resolve. Retried: resolvers fail for moments.

@@ -5,6 +5,7 @@ use super::excerpt;
 
 /// The rule of the protocol that an answer broke.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Rule {
     /// A status that this request can't be answered with (RFC 9110, section 15).
@@ -38,6 +39,7 @@ pub enum Rule {
 
 /// The server broke the protocol. Nothing of the answer is used.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub struct Violation {
     rule: Rule,
     expected: Cow<'static, str>,

@@ -12,6 +12,7 @@ use crate::request::{Query, Unsigned};
 /// A part that is on its way may be stored after the abort: S3's advice is to abort again until
 /// ListParts finds no upload.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub struct AbortMultipartUpload {
     /// The bucket.
     pub bucket: BucketName,
@@ -23,6 +24,7 @@ pub struct AbortMultipartUpload {
 
 /// An upload that is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub struct AbortMultipartUploadOutput {
     /// Whether there was no such upload: an earlier abort or a Complete has ended it, and on some
     /// servers so has a Complete that was refused.

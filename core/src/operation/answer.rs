@@ -6,6 +6,7 @@ use super::{
 
 /// What a successful answer of any operation says: parsed, and never payload.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Answer {
     /// The bucket exists.

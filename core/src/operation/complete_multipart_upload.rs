@@ -21,6 +21,7 @@ use crate::xml::{Reader, Writer};
 /// success. A violation here, an answer that was cut short above all, leaves open whether the
 /// object was made: look at the object before anything else.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub struct CompleteMultipartUpload {
     /// The bucket.
     pub bucket: BucketName,
@@ -28,6 +29,7 @@ pub struct CompleteMultipartUpload {
     pub key: ObjectKey,
     /// The upload.
     pub upload_id: UploadId,
+    #[cfg_attr(feature = "trace", serde(deserialize_with = "checked"))]
     parts: Vec<CompletedPart>,
     /// The checksum of the whole object, which the server compares. Only a CRC can be one: the
     /// SHA-256 of a multipart upload is a composite, and is not sent.
@@ -42,6 +44,7 @@ pub struct CompleteMultipartUpload {
 
 /// A part as its upload was answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub struct CompletedPart {
     /// Its number.
     pub number: PartNumber,
@@ -53,6 +56,7 @@ pub struct CompletedPart {
 
 /// An object that was made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub struct CompleteMultipartUploadOutput {
     /// The tag that the result names. Some servers name none, or another than the object has
     /// afterwards: it proves nothing.
@@ -164,6 +168,14 @@ fn read_result(xml: &mut Reader<'_>) -> Result<CompleteMultipartUploadOutput, Vi
         declared: checksums.declared(),
         version_id: None,
     })
+}
+
+/// Reads parts of a trace, which may have been edited.
+#[cfg(feature = "trace")]
+fn checked<'de, D: serde::Deserializer<'de>>(trace: D) -> Result<Vec<CompletedPart>, D::Error> {
+    let parts: Vec<CompletedPart> = serde::Deserialize::deserialize(trace)?;
+    check_parts(&parts).map_err(serde::de::Error::custom)?;
+    Ok(parts)
 }
 
 fn check_parts(parts: &[CompletedPart]) -> Result<(), SpecError> {

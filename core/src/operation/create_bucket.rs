@@ -12,6 +12,7 @@ use crate::xml::Writer;
 
 /// Makes a bucket (API_CreateBucket).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub struct CreateBucket {
     /// The bucket.
     pub bucket: BucketName,

@@ -12,6 +12,7 @@ use crate::xml::Reader;
 
 /// Begins a multipart upload (API_CreateMultipartUpload).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub struct CreateMultipartUpload {
     /// The bucket.
     pub bucket: BucketName,
@@ -27,6 +28,7 @@ pub struct CreateMultipartUpload {
 
 /// An upload that was begun.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub struct CreateMultipartUploadOutput {
     /// Its name.
     pub upload_id: UploadId,

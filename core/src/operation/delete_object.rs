@@ -9,6 +9,7 @@ use crate::request::{Query, Unsigned};
 
 /// Removes an object (API_DeleteObject). Removing one that is not there is a success.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub struct DeleteObject {
     /// The bucket.
     pub bucket: BucketName,
@@ -18,6 +19,7 @@ pub struct DeleteObject {
 
 /// An object that is gone.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub struct DeleteObjectOutput {
     /// Whether only a delete marker was put on top: the bucket has versions, and keeps the bytes.
     pub delete_marker: bool,

@@ -10,6 +10,7 @@ use crate::request::{Query, Unsigned};
 /// Asks whether a bucket exists and may be used (API_HeadBucket). The region of a refusal is in
 /// its error.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub struct HeadBucket {
     /// The bucket.
     pub bucket: BucketName,
@@ -17,6 +18,7 @@ pub struct HeadBucket {
 
 /// A bucket that exists.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub struct HeadBucketOutput {
     /// The region that it is in, where the server says so.
     pub region: Option<Region>,

@@ -18,6 +18,7 @@ use crate::time::UnixTime;
 ///
 /// An answer to HEAD has no body: a refusal has a status and no code.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub struct HeadObject {
     /// The bucket.
     pub bucket: BucketName,
@@ -33,6 +34,7 @@ pub struct HeadObject {
 
 /// An object that exists.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub struct HeadObjectOutput {
     /// Its size in bytes.
     pub size: u64,

@@ -2,6 +2,7 @@ use core::fmt;
 
 /// Which S3 operation a request is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum OperationKind {
     /// Whether a bucket exists and may be used.

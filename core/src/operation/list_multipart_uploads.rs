@@ -14,12 +14,15 @@ use crate::xml::Reader;
 
 /// Asks for a page of the unfinished uploads of a bucket (API_ListMultipartUploads).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub struct ListMultipartUploads {
     /// The bucket.
     pub bucket: BucketName,
     /// Only uploads to keys that begin with these bytes.
+    #[cfg_attr(feature = "trace", serde(with = "crate::trace::opaque"))]
     pub prefix: Vec<u8>,
     /// Only keys behind this one; the key itself as well where there is an `upload_id_marker`.
+    #[cfg_attr(feature = "trace", serde(with = "crate::trace::opaque"))]
     pub key_marker: Option<Vec<u8>>,
     /// Of the `key_marker`'s uploads only those behind this one.
     pub upload_id_marker: Option<String>,
@@ -27,12 +30,14 @@ pub struct ListMultipartUploads {
 
 /// A page of uploads.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub struct ListMultipartUploadsOutput {
     /// The uploads, in no order that could be relied on.
     pub uploads: Vec<ListedUpload>,
     /// Whether there are more pages.
     pub is_truncated: bool,
     /// Where the next page begins: the key, decoded. See [`ListMultipartUploads::next_page`].
+    #[cfg_attr(feature = "trace", serde(with = "crate::trace::opaque"))]
     pub next_key_marker: Option<Vec<u8>>,
     /// Where the next page begins: the upload of that key.
     pub next_upload_id_marker: Option<String>,
@@ -40,8 +45,10 @@ pub struct ListMultipartUploadsOutput {
 
 /// An unfinished upload.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub struct ListedUpload {
     /// The key's bytes, decoded.
+    #[cfg_attr(feature = "trace", serde(with = "crate::trace::opaque"))]
     pub key: Vec<u8>,
     /// Its name.
     pub upload_id: UploadId,

@@ -18,17 +18,21 @@ use crate::xml::Reader;
 /// Keys are always asked for percent-encoded: in plain XML most control characters can't be
 /// written at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub struct ListObjectsV2 {
     /// The bucket.
     pub bucket: BucketName,
     /// Only keys that begin with these bytes.
+    #[cfg_attr(feature = "trace", serde(with = "crate::trace::opaque"))]
     pub prefix: Vec<u8>,
     /// Keys that are equal up to the first of these behind the prefix are folded into one common
     /// prefix.
+    #[cfg_attr(feature = "trace", serde(with = "crate::trace::opaque"))]
     pub delimiter: Option<Vec<u8>>,
     /// Where the page before said that it goes on.
     pub continuation_token: Option<String>,
     /// Only keys behind this one. S3 ignores it once there is a token.
+    #[cfg_attr(feature = "trace", serde(with = "crate::trace::opaque"))]
     pub start_after: Option<Vec<u8>>,
     /// The most keys of a page; S3's default and ceiling is 1,000.
     pub max_keys: Option<u16>,
@@ -36,10 +40,12 @@ pub struct ListObjectsV2 {
 
 /// A page of keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub struct ListObjectsV2Output {
     /// The objects. Not every server puts them in the order of their keys' bytes.
     pub objects: Vec<ListedObject>,
     /// The common prefixes, decoded.
+    #[cfg_attr(feature = "trace", serde(with = "crate::trace::opaque"))]
     pub prefixes: Vec<Vec<u8>>,
     /// Whether there are more pages.
     pub is_truncated: bool,
@@ -49,9 +55,11 @@ pub struct ListObjectsV2Output {
 
 /// An object as a listing shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub struct ListedObject {
     /// The key's bytes, decoded. They are what the server says: possibly empty, or longer than a
     /// request can name.
+    #[cfg_attr(feature = "trace", serde(with = "crate::trace::opaque"))]
     pub key: Vec<u8>,
     /// The size in bytes.
     pub size: u64,

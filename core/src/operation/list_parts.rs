@@ -16,6 +16,7 @@ use crate::xml::Reader;
 
 /// Asks for a page of the parts that the server has of an upload (API_ListParts).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub struct ListParts {
     /// The bucket.
     pub bucket: BucketName,
@@ -29,6 +30,7 @@ pub struct ListParts {
 
 /// A page of parts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub struct ListPartsOutput {
     /// The parts, in no order that could be relied on.
     pub parts: Vec<ListedPart>,
@@ -40,6 +42,7 @@ pub struct ListPartsOutput {
 
 /// A part as the server has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub struct ListedPart {
     /// Its number.
     pub number: PartNumber,

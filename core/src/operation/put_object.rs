@@ -12,6 +12,7 @@ use crate::request::{Query, Unsigned};
 /// Writes an object in one request (API_PutObject). Its bytes come from a source: they, their
 /// length and their checksum are added by the attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub struct PutObject {
     /// The bucket.
     pub bucket: BucketName,
@@ -23,6 +24,7 @@ pub struct PutObject {
 
 /// An object that was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub struct PutObjectOutput {
     /// Its tag, where the server tells a usable one.
     pub etag: Option<ETag>,

@@ -7,12 +7,15 @@ use crate::sign::header_value;
 
 /// What is written with an object besides its bytes, and on what condition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub struct PutOptions {
     /// `Content-Type`; S3's default is `binary/octet-stream`.
+    #[cfg_attr(feature = "trace", serde(with = "crate::trace::opaque"))]
     pub content_type: Option<HeaderValue>,
     /// User metadata: `x-amz-meta-*`.
     pub metadata: Metadata,
     /// `x-amz-storage-class`, `STANDARD_IA` for example.
+    #[cfg_attr(feature = "trace", serde(with = "crate::trace::opaque"))]
     pub storage_class: Option<HeaderValue>,
     /// Replace only the version with this tag (`If-Match`).
     pub if_match: Option<ETag>,

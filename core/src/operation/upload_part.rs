@@ -15,6 +15,7 @@ use crate::request::{Query, Unsigned};
 /// Sends one part of a multipart upload (API_UploadPart). Its bytes come from a source: they,
 /// their length and their checksum are added by the attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub struct UploadPart {
     /// The bucket.
     pub bucket: BucketName,
@@ -28,6 +29,7 @@ pub struct UploadPart {
 
 /// A part that was stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub struct UploadPartOutput {
     /// Its tag, which the Complete must repeat.
     pub etag: ETag,

@@ -4,6 +4,7 @@ use crate::error::SpecError;
 /// What a server takes. The default is Amazon's (S3 user guide, "Multipart upload limits"); a
 /// simulator scales them down to try the edges with a few bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub struct Limits {
     /// The smallest part in bytes, but for the last one, which may be smaller: 5 MiB.
     pub min_part: u64,

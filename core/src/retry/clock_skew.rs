@@ -17,6 +17,7 @@ const PLAUSIBLE: core::ops::Range<i64> = 1_420_070_400..4_133_980_800;
 /// A signature carries the time, and a server refuses one that is too old or too new. Our wall
 /// clock is then corrected by what the server's `Date` says, for signing and nothing else.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub struct ClockSkew {
     offset: i64,
     corrections: u8,

@@ -9,6 +9,7 @@ const MAX_SERVER_WAIT: Duration = Duration::from_secs(5);
 
 /// Which of the AWS SDKs' sets of numbers is used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub enum RetryMode {
     /// Those of 2026: waits from 50 ms, or 1 s when throttled; a retry costs 14, or 5 when
     /// throttled. Mostly harmless faults are retried quickly, and an outage empties the budget soon.
@@ -20,6 +21,7 @@ pub enum RetryMode {
 
 /// The rules of retries for a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub struct RetryPolicy {
     /// Which numbers.
     pub mode: RetryMode,

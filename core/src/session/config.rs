@@ -46,6 +46,7 @@ pub struct SessionConfig {
 
 /// How long to wait, at most, before an exchange is given up and retried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Timeouts {
     /// For a connection, TLS included.

@@ -35,6 +35,8 @@ pub struct Session {
     /// The transfer that was served last: the next one comes first, so that none starves.
     served: TransferId,
     ended: VecDeque<TransferId>,
+    #[cfg(feature = "trace")]
+    pub(crate) recorder: crate::trace::Recorder,
 }
 
 /// What the transfers of a session share.
@@ -173,6 +175,8 @@ impl Session {
             next_serial: 0,
             served: TransferId(0),
             ended: VecDeque::new(),
+            #[cfg(feature = "trace")]
+            recorder: crate::trace::Recorder::default(),
         }
     }
 
@@ -181,6 +185,8 @@ impl Session {
         self.shared.credentials.revive();
         let id = TransferId(self.next_transfer);
         self.next_transfer += 1;
+        #[cfg(feature = "trace")]
+        self.recorder.inserted(id, &transfer, now);
         let entry = Entry {
             work: transfer.into_work(),
             state: State::Running,
@@ -200,8 +206,27 @@ impl Session {
     /// # Errors
     /// Why the transfer failed, or [`ApiMisuse`] where it has not ended or was taken before.
     pub fn take<T: Transfer>(&mut self, handle: Handle<T>) -> Result<T::Output, TransferError> {
+        let output: Box<dyn Any> = self.take_any(handle.id)?;
+        output
+            .downcast::<T::Output>()
+            .map(|output| *output)
+            .map_err(|_| TransferError::new(Unreachable("a result of another type")))
+    }
+
+    /// Takes a result whose type is left to the caller.
+    pub(crate) fn take_any(
+        &mut self,
+        id: TransferId,
+    ) -> Result<Box<dyn Any + Send>, TransferError> {
+        let result = self.remove(id);
+        #[cfg(feature = "trace")]
+        self.recorder.taken(id, result.as_ref().err());
+        result
+    }
+
+    fn remove(&mut self, id: TransferId) -> Result<Box<dyn Any + Send>, TransferError> {
         let misuse = |text: &'static str| TransferError::new(ApiMisuse(text.into()));
-        match self.transfers.get(&handle.id) {
+        match self.transfers.get(&id) {
             Some(entry) if entry.state == State::Ended => {}
             Some(_) => {
                 return Err(misuse(
@@ -210,19 +235,13 @@ impl Session {
             }
             None => return Err(misuse("the result of a transfer was taken twice")),
         }
-        let Some(entry) = self.transfers.remove(&handle.id) else {
+        let Some(entry) = self.transfers.remove(&id) else {
             return Err(misuse("the result of a transfer was taken twice"));
         };
-        self.ended.retain(|id| *id != handle.id);
+        self.ended.retain(|ended| *ended != id);
         let attempts = entry.attempts;
-        let output: Box<dyn Any> = entry
-            .work
-            .into_result()
-            .map_err(|error| TransferError { attempts, ..error })?;
-        output
-            .downcast::<T::Output>()
-            .map(|output| *output)
-            .map_err(|_| TransferError::new(Unreachable("a result of another type")))
+        let result = entry.work.into_result();
+        result.map_err(|error| TransferError { attempts, ..error })
     }
 
     /// How far a transfer is; `None` where its result was taken.
@@ -509,15 +528,7 @@ impl Session {
         }
     }
 
-    fn set_concurrency(&mut self, concurrency: NonZeroU16) -> Accepted {
-        self.shared.config.concurrency = concurrency;
-        self.shared.memory.limit = self.shared.config.payload_memory();
-        Accepted::Counted
-    }
-}
-
-impl Machine for Session {
-    fn poll(&mut self, now: Instant) -> Step {
+    fn step(&mut self, now: Instant) -> Step {
         if let Some(id) = self.expired(now) {
             return Step::Abort(id);
         }
@@ -531,7 +542,7 @@ impl Machine for Session {
         self.poll_transfers(now)
     }
 
-    fn input(&mut self, input: Input, now: Instant) -> Accepted {
+    fn take_in(&mut self, input: Input, now: Instant) -> Accepted {
         match input {
             Input::Outcome(outcome) => self.on_outcome(outcome, now),
             Input::Progress { attempt, bytes } => self.on_progress(attempt, bytes, now),
@@ -554,6 +565,30 @@ impl Machine for Session {
                 Accepted::Counted
             }
         }
+    }
+
+    fn set_concurrency(&mut self, concurrency: NonZeroU16) -> Accepted {
+        self.shared.config.concurrency = concurrency;
+        self.shared.memory.limit = self.shared.config.payload_memory();
+        Accepted::Counted
+    }
+}
+
+impl Machine for Session {
+    fn poll(&mut self, now: Instant) -> Step {
+        let step = self.step(now);
+        #[cfg(feature = "trace")]
+        self.recorder.polled(&step, now);
+        step
+    }
+
+    fn input(&mut self, input: Input, now: Instant) -> Accepted {
+        #[cfg(feature = "trace")]
+        let told = self.recorder.hear(&input);
+        let accepted = self.take_in(input, now);
+        #[cfg(feature = "trace")]
+        self.recorder.heard(told, accepted, now);
+        accepted
     }
 }
 

@@ -57,6 +57,7 @@ pub enum Step {
 
 /// What a session waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub enum Blocked {
     /// The outcome of an exchange.
     InFlight,

@@ -10,7 +10,8 @@ use crate::operation::Operation;
 use crate::session::Blocked;
 
 /// One operation, retried as the policy says.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub struct Call<O>(O);
 
 impl<O: Operation> Call<O> {

@@ -9,6 +9,7 @@ use crate::operation::{ListObjectsV2, ListObjectsV2Output};
 /// One page of a bucket's keys. Its output carries the listing of the rest, to be inserted when
 /// the page has been dealt with: so memory is bounded by a page, however long the listing is.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub struct Listing {
     request: ListObjectsV2,
     pages: u64,

@@ -26,10 +26,6 @@ pub(super) struct Flight {
     pub(super) ending: Ending,
 }
 
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there are a few of them at a time"
-)]
 pub(super) enum State {
     /// The request has not reached the server.
     Sent(Sendable, Sent),

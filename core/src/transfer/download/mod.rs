@@ -35,6 +35,7 @@ pub(crate) const DEFAULT_PART_SIZE: NonZeroU64 = NonZeroU64::new(8 << 20).unwrap
 /// # Ok::<_, sans3_core::error::SpecError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub struct Download {
     /// The bucket.
     pub bucket: BucketName,
@@ -53,6 +54,7 @@ pub struct Download {
 
 /// The order in which the bytes of a download are placed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub enum Order {
     /// Any: each byte goes to its own offset, and may be written again.
     Random,

@@ -22,7 +22,8 @@ use crate::etag::ETag;
 use crate::operation::{PutOptions, UploadId};
 
 /// An upload of one object.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub struct Upload {
     /// The bucket.
     pub bucket: BucketName,
@@ -43,6 +44,7 @@ pub struct Upload {
 
 /// What is known of a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub enum Length {
     /// So many bytes, and any of them can be read at any time.
     Known(u64),
