@@ -7,6 +7,7 @@ use http::HeaderValue;
 use super::CredentialSource;
 use crate::attempt::{Deadlines, StallPolicy};
 use crate::endpoint::Endpoint;
+use crate::operation::OperationKind;
 use crate::part::Limits;
 use crate::retry::RetryPolicy;
 
@@ -54,11 +55,12 @@ pub struct Timeouts {
     /// For the head of an answer after the request is sent. CompleteMultipartUpload has its own.
     pub head: Duration,
     /// For the head of the answer to CompleteMultipartUpload, which the server may need minutes
-    /// for.
+    /// for; and once more for its body, which may begin with minutes of white space.
     pub complete: Duration,
     /// For the next byte of a body.
     pub idle: Duration,
-    /// The time within which at least [`least_bytes`](Self::least_bytes) of a body must come.
+    /// The time within which at least [`least_bytes`](Self::least_bytes) of a body must come. The
+    /// answer to CompleteMultipartUpload may take [`complete`](Self::complete) where that is longer.
     pub stall_window: Duration,
     /// Bytes that must come within [`stall_window`](Self::stall_window).
     pub least_bytes: u64,
@@ -134,10 +136,16 @@ impl SessionConfig {
         }
     }
 
-    pub(crate) const fn stall_policy(&self) -> StallPolicy {
+    /// While S3 puts an object together it keeps the connection alive by white space, a little at
+    /// a time (API_CompleteMultipartUpload): that is slow, but no stall.
+    pub(crate) fn stall_policy(&self, kind: OperationKind) -> StallPolicy {
+        let window = self.timeouts.stall_window;
         StallPolicy {
             idle: self.timeouts.idle,
-            window: self.timeouts.stall_window,
+            window: match kind {
+                OperationKind::CompleteMultipartUpload => window.max(self.timeouts.complete),
+                _ => window,
+            },
             least: self.timeouts.least_bytes,
         }
     }

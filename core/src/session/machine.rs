@@ -375,7 +375,8 @@ impl Session {
         self.next_serial += 1;
         let config = &self.shared.config;
         let timeouts = &config.timeouts;
-        let head = match start.exchange.kind() {
+        let kind = start.exchange.kind();
+        let head = match kind {
             OperationKind::CompleteMultipartUpload => timeouts.complete,
             _ => timeouts.head,
         };
@@ -406,7 +407,7 @@ impl Session {
             skew: self.shared.skew,
             generation: self.shared.credentials.generation(),
             deadlines,
-            stall: config.stall_policy(),
+            stall: config.stall_policy(kind),
             user_agent: config.user_agent.clone(),
         };
         Step::Start(Attempt {

@@ -1,6 +1,8 @@
 //! What the world does to uploads: each test carries the number of the line in the list of
 //! adversaries that it stands for.
 
+use std::time::Duration;
+
 use crate::common::{bucket, honest, model_with, noise, small, upload};
 use bytes::Bytes;
 use sans3_core::checksum::Algorithm;
@@ -123,6 +125,22 @@ fn adversary_30_white_space_before_the_result_is_waited_through() {
         reply
     }));
     assert!(send(&mut padded, known()).is_ok());
+}
+
+#[test]
+fn adversary_30_minutes_of_white_space_are_waited_through() {
+    let mut slow = rig(|_, request, ask| {
+        let mut reply = ask();
+        if is_complete(request) {
+            let spaces = std::iter::repeat_n(Bytes::from_static(b" "), 28);
+            reply.body = spaces.chain([reply.bytes().into()]).collect();
+            reply.pace = Duration::from_secs(10);
+        }
+        reply
+    });
+    assert!(send(&mut slow, known()).is_ok());
+    assert_eq!(slow.log.len(), 1 + 3 + 1, "{:?}", slow.log);
+    assert_eq!(slow.notices(), []);
 }
 
 #[test]
@@ -335,6 +353,32 @@ fn adversary_37_a_retried_part_is_listed_with_the_etag_that_was_acknowledged_las
             .filter(|line| line.contains("partNumber=2&"))
             .count(),
         2
+    );
+
+    // Where tags are not made of the bytes, each writing of a part has its own.
+    let (mut sent, mut listed) = (0, String::new());
+    let mut tagged = rig(|_, request: &Sent, ask: &mut dyn FnMut() -> Reply| {
+        if is_complete(request) {
+            listed = String::from_utf8(request.body.to_vec()).unwrap();
+            return Reply::new(403, &[], error_body("AccessDenied"));
+        }
+        if !is_part(request, 2) {
+            return ask();
+        }
+        sent += 1;
+        let reply = ask().with("etag", &format!("\"written-{sent}\""));
+        if sent == 1 {
+            reply.with("x-amz-checksum-crc64nvme", "AAAAAAAAAAA=")
+        } else {
+            reply
+        }
+    });
+    assert!(send(&mut tagged, known()).is_err());
+    drop(tagged);
+    assert_eq!(sent, 2);
+    assert!(
+        listed.contains("written-2") && !listed.contains("written-1"),
+        "{listed}"
     );
 }
 
@@ -639,5 +683,53 @@ fn adversary_45_an_abort_that_is_forbidden_is_decided_by_the_list() {
         });
         let error = send(&mut refused, known()).unwrap_err();
         assert_eq!(error.leftover.is_none(), gone, "{error}");
+    }
+}
+
+#[test]
+fn adversary_47_a_server_that_refuses_checksums_is_not_asked_without_them() {
+    for (status, code) in [
+        (400, "InvalidRequest"),
+        (400, "InvalidArgument"),
+        (501, "NotImplemented"),
+    ] {
+        for size in [10, SIZE] {
+            let mut old = rig(move |_, request: &Sent, ask: &mut dyn FnMut() -> Reply| {
+                let names = request.headers.keys();
+                if names
+                    .map(http::HeaderName::as_str)
+                    .any(|name| name.contains("checksum"))
+                {
+                    Reply::new(status, &[], error_body(code))
+                } else {
+                    ask()
+                }
+            });
+            let wanted = upload(Length::Known(size as u64));
+            let error = old.upload(wanted, Source::new(noise(size, 1))).unwrap_err();
+            assert!(
+                matches!(error.root(), Cause::S3(error) if error.is(code)),
+                "{error}"
+            );
+            assert_eq!(old.log.len(), 1, "{:?}", old.log);
+            assert!(stored(&old.peer.model).is_empty());
+        }
+    }
+}
+
+#[test]
+fn adversary_41_a_stream_without_end_is_given_up_and_aborted() {
+    // Four parts of 5 MiB are all that there may be, and nobody knows how much is to come.
+    let mut config = small();
+    config.limits.max_parts = 4;
+    config.memory = 20 << 20;
+    for over in [0, 1] {
+        let bytes = noise(4 * PART + over, 41);
+        let mut endless = Rig::new(config.clone(), honest(model_with(b"")));
+        let wanted = upload(Length::Unknown { equal_parts: true });
+        let result = endless.upload(wanted, Source::new(bytes.clone()));
+        assert_eq!(result.is_err(), over == 1, "{result:?}");
+        assert_eq!(stored(&endless.peer.model) == bytes, over == 0);
+        assert_eq!(endless.peer.model.uploads().count(), 0);
     }
 }
