@@ -180,6 +180,24 @@ fn adversary_05_a_total_that_differs_is_another_version() {
 }
 
 #[test]
+fn adversary_05_a_head_that_tells_another_size_is_of_another_version() {
+    for length in [SIZE - 1, SIZE + 1] {
+        for (result, ..) in disturbed(move |_, request, ask| {
+            let reply = ask();
+            if request.method == "HEAD" {
+                reply.with("content-length", &length.to_string())
+            } else {
+                reply
+            }
+        }) {
+            let error = result.unwrap_err();
+            let changed = matches!(error.root(), Cause::ObjectChanged { .. });
+            assert!(changed, "{length}: {error}");
+        }
+    }
+}
+
+#[test]
 fn adversary_06_a_content_range_that_is_not_one_is_an_error() {
     for text in [
         "bytes 0-9/*",
@@ -267,6 +285,25 @@ fn adversary_10_without_a_content_length_the_count_must_be_exact() {
         }
     }) {
         assert!(result.is_ok());
+    }
+    // One byte less and only that byte is asked for again; one more is left with its connection.
+    for (more, requests) in [(false, 7), (true, 6)] {
+        for (result, sink, log) in disturbed(move |_, request, ask| {
+            if range(request) != Some("bytes=1048576-2097151") {
+                return ask();
+            }
+            let mut reply = ask().without("content-length");
+            if more {
+                reply.body.push("!".into());
+                reply
+            } else {
+                reply.cut(MIB - 1, Ok(()))
+            }
+        }) {
+            assert!(result.is_ok(), "{more}: {result:?}");
+            assert!(!sink.wrote_twice());
+            assert_eq!(log.len(), requests, "{log:?}");
+        }
     }
 }
 
@@ -559,22 +596,40 @@ fn adversary_22_bytes_are_stored_as_they_are_whatever_their_encoding() {
 
 #[test]
 fn adversary_23_a_drip_is_given_up_and_its_tail_fetched_elsewhere() {
-    for (result, sink, _) in disturbed(|_, request, ask| {
-        if range(request) != Some("bytes=1048576-2097151") {
-            return ask();
-        }
-        let mut reply = ask();
-        let whole = reply.bytes();
-        reply.body = whole
-            .chunks(1)
-            .take(100)
-            .map(bytes::Bytes::copy_from_slice)
-            .collect();
-        reply.pace = Duration::from_secs(10);
-        reply
-    }) {
+    for order in [Order::Random, Order::InOrder] {
+        let bytes = noise(SIZE, 21);
+        let drip = |_: usize, request: &Sent, ask: &mut dyn FnMut() -> Reply| {
+            let mut reply = ask();
+            if range(request) == Some("bytes=1048576-2097151") {
+                let whole = reply.bytes();
+                let pieces = whole.chunks(1).take(100);
+                reply.body = pieces.map(bytes::Bytes::copy_from_slice).collect();
+                reply.pace = Duration::from_secs(10);
+            }
+            reply
+        };
+        let mut rig = Rig::new(small(), ModelPeer::new(model_with(&bytes), drip));
+        let (result, sink) = rig.download(download(order), sink_for(order));
         assert!(result.is_ok());
-        assert!(!sink.wrote_twice());
+        assert!(sink.bytes == bytes && !sink.wrote_twice());
+        // No wait was longer than what is allowed for one, and yet all of them together were.
+        let given_up = matches!(
+            &rig.notices()[..],
+            [notice] if matches!(
+                notice.cause.root(),
+                Cause::Transport { kind: TransportErrorKind::IdleTimeout, .. }
+            )
+        );
+        assert!(given_up, "{order:?}");
+        let second = MIB as u64..2 * MIB as u64;
+        let came = sink
+            .writes
+            .iter()
+            .filter(|(start, _)| second.contains(start));
+        assert!(
+            came.count() < 100,
+            "{order:?}: the drip was read to its end"
+        );
     }
 }
 
