@@ -284,5 +284,31 @@ mod tests {
             panic!("a plain last component is fine");
         };
         assert_eq!(target, Local::File(Path::new(directory).join("pass..wd")));
+
+        // Whatever stands before the last slash does not count, and what has a meaning elsewhere has
+        // none here.
+        #[cfg(unix)]
+        for (key, name) in [
+            ("../x", "x"),
+            ("a/../../x", "x"),
+            ("/etc/passwd", "passwd"),
+            ("a//b", "b"),
+            ("a/./b", "b"),
+            ("C:\\x", "C:\\x"),
+            ("\\\\host\\x", "\\\\host\\x"),
+            ("a\\..\\b", "a\\..\\b"),
+            ("x:ads", "x:ads"),
+            ("CON", "CON"),
+            ("a.", "a."),
+        ] {
+            let Ok(Copy::Down { target, .. }) = copy(&format!("s3://b/{key}"), directory) else {
+                panic!("{key} ends in a file name");
+            };
+            assert_eq!(
+                target,
+                Local::File(Path::new(directory).join(name)),
+                "{key}"
+            );
+        }
     }
 }

@@ -188,7 +188,7 @@ fn links_are_followed_and_stay() {
 }
 
 #[test]
-fn a_link_that_is_planted_meanwhile_is_replaced_not_followed() {
+fn line_72_a_link_that_is_planted_meanwhile_is_replaced_not_followed() {
     let dir = directory();
     let (target, victim) = (dir.path().join("f"), dir.path().join("victim"));
     fs::write(&victim, "kept").unwrap();
@@ -273,7 +273,7 @@ fn line_76_a_failed_rename_leaves_no_temporary() {
 }
 
 #[test]
-fn a_temporary_that_somebody_swapped_is_not_put_in_place() {
+fn line_72_a_temporary_that_somebody_swapped_is_not_put_in_place() {
     let dir = directory();
     let target = dir.path().join("f");
     let placement = create(&target).unwrap();

@@ -2,17 +2,20 @@
 
 mod common;
 
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::{
-    PART, bytes, client, download, eventually, names, owned, root, server, server_with, stored,
-    upload,
+    PART, bytes, client, download, eventually, names, owned, root, server, server_with, session,
+    stored, upload,
 };
-use sans3_core::error::{Cause, SourceError};
+use sans3_core::error::{Cause, CredentialsError, SourceError};
+use sans3_core::sign::Credentials;
 use sans3_testkit::faults::{Fault, Rule};
 use sans3_testkit::model::Operation;
 use sans3_testkit::server::Server;
-use sans3_tokio::Replace;
+use sans3_tokio::{Client, ClientConfig, ProvideCredentials, Replace};
 
 /// A server that takes its time with parts after the first two.
 fn slow_server() -> Server {
@@ -152,7 +155,7 @@ async fn adversary_41_a_stream_that_breaks_leaves_nothing_behind() {
     struct Broken;
     impl tokio::io::AsyncRead for Broken {
         fn poll_read(
-            self: std::pin::Pin<&mut Self>,
+            self: Pin<&mut Self>,
             _: &mut std::task::Context<'_>,
             _: &mut tokio::io::ReadBuf<'_>,
         ) -> std::task::Poll<std::io::Result<()>> {
@@ -181,4 +184,29 @@ async fn a_client_that_is_dropped_finishes_what_it_has_begun() {
     let running = client(&server).upload_bytes(upload(), owned(&content));
     running.await.unwrap();
     assert!(stored(&server).unwrap() == content);
+}
+
+/// Who is asked for credentials, and never answers.
+struct Silent;
+
+impl ProvideCredentials for Silent {
+    fn provide(
+        &self,
+    ) -> Pin<Box<dyn Future<Output = Result<Credentials, CredentialsError>> + Send + '_>> {
+        Box::pin(std::future::pending())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn adversary_56_a_provider_that_never_answers_is_given_up() {
+    let mut config = ClientConfig::new(session("http://127.0.0.1:9"));
+    config.credentials = Some(Arc::new(Silent));
+    let client = Client::new(config).unwrap();
+    let began = tokio::time::Instant::now();
+    let error = client.download_to_memory(download(), 1).await.unwrap_err();
+    let Cause::Credentials(error) = root(&error) else {
+        panic!("{error}")
+    };
+    assert!(error.to_string().contains("within 60s"), "{error}");
+    assert!(began.elapsed() <= Duration::from_secs(61));
 }

@@ -175,3 +175,29 @@ async fn a_bundle_must_have_certificates() {
         "{error}"
     );
 }
+
+/// The answer of a server that knows no TLS later than 1.1 (RFC 4346, section 7.4.1.3): a
+/// `ServerHello` of version 3.2 for AES in CBC mode.
+fn hello_of_tls_1_1() -> Vec<u8> {
+    let hello = [&[3, 2][..], &[7; 32], &[0], &[0, 0x2f], &[0]].concat();
+    let length = u8::try_from(hello.len()).unwrap();
+    let message = [&[2, 0, 0, length][..], &hello].concat();
+    [&[22, 3, 2, 0, length + 4][..], &message].concat()
+}
+
+#[tokio::test]
+async fn adversary_91_tls_1_1_is_refused() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.read(&mut [0; 4096]).await;
+            let _ = stream.write_all(&hello_of_tls_1_1()).await;
+            let _ = stream.read_to_end(&mut Vec::new()).await;
+        }
+    });
+    let (kind, detail) = failure(&url, Authority::new("ours").bundle()).await;
+    assert_eq!(kind, TransportErrorKind::Tls, "{detail}");
+    assert!(detail.contains("incompatible"), "{detail}");
+}

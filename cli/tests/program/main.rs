@@ -2,6 +2,7 @@
 
 #![cfg(unix)]
 
+mod adversaries;
 mod commands;
 mod common;
 mod copy;
