@@ -400,7 +400,7 @@ fn expiring(
             .into();
         let result = if is_upload {
             let wanted = upload(Length::Known(bytes.len() as u64));
-            let made = rig.upload(wanted, Source::new(bytes.clone()));
+            let made = rig.upload(wanted, Source::new(bytes));
             made.map(drop)
         } else {
             rig.download(download(Order::Random), Sink::random())
