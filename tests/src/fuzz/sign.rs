@@ -28,7 +28,12 @@ pub fn sign(bytes: &[u8]) {
     let mut draw = Draw::new(bytes);
     let mut scene = Scene::draw(&mut draw);
     // Then what a request shows may be its caller's.
-    scene.is_marked = bytes.windows(6).any(|piece| piece == b"canary");
+    let secret = [SECRET, TOKEN].concat().into_bytes();
+    let pieces = bytes.windows(6);
+    scene.is_marked = pieces
+        .filter(|piece| secret.windows(6).any(|own| own == *piece))
+        .count()
+        > 0;
     if draw.flag() {
         in_url(&scene, &mut draw);
     } else {
@@ -41,7 +46,7 @@ struct Scene {
     signer: Signer,
     access: Access,
     now: UnixTime,
-    /// Whether the mark of a secret stands in the request itself.
+    /// Whether a piece of a secret stands in the request itself: fuzzers read what we compare with.
     is_marked: bool,
 }
 

@@ -37,9 +37,12 @@ fn raw(draw: &mut Draw<'_>) {
     let argument = if choice & 4 == 0 { named } else { None };
     let variable = if choice & 4 == 0 { None } else { named };
     let resolve = || Settings::resolve(&files.environment(variable), argument);
-    let (seen, again) = (resolve(), resolve());
+    let seen = resolve();
     let shown = format!("{seen:?}");
-    assert_eq!(shown, format!("{again:?}"), "read in two ways");
+    // Reading takes long, so that it is done twice only now and then.
+    if choice & 0xf0 == 0 {
+        assert_eq!(shown, format!("{:?}", resolve()), "read in two ways");
+    }
     if secrets_alone(config) && secrets_alone(credentials) {
         assert!(!shown.contains(CANARY), "{shown}");
         if let Err(error) = &seen {
