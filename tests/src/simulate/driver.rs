@@ -178,9 +178,14 @@ impl<'a> Simulation<'a> {
     fn begin(&mut self, at: usize) {
         let (name, now) = (job::name(at as u64), self.now);
         let taken = match &self.scenario.jobs[at] {
-            Job::Download { spec, sink, object } => {
+            Job::Download {
+                spec,
+                sink,
+                object,
+                checksum,
+            } => {
                 if let Some(object) = object {
-                    self.world.model.put("b", &name, object.clone());
+                    self.world.store(&name, object.clone(), *checksum);
                 }
                 let handle = self.session.insert(spec.clone(), now);
                 self.sinks.insert(handle.id(), sink.clone());

@@ -106,7 +106,11 @@ pub(super) struct Server {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tags {
     Strong,
+    /// Weak ones, another for each version.
     Weak,
+    /// One weak tag for all versions, as RFC 9110, section 8.8.1, allows: it stands for versions
+    /// that mean the same, not for the same bytes.
+    Vague,
     Absent,
 }
 
@@ -227,6 +231,7 @@ impl Server {
         let tags = match choices.below(8) {
             7 => Tags::Weak,
             6 => Tags::Absent,
+            5 => Tags::Vague,
             _ => Tags::Strong,
         };
         Self {

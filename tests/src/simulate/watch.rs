@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
+use http::Method;
 use http::header::RANGE;
 use sans3_core::attempt::{AttemptId, Outcome, TransferId};
 use sans3_core::error::Cause;
@@ -51,6 +53,10 @@ struct Account {
     released: u64,
     /// The ranges that are under way.
     ranges: BTreeMap<AttemptId, (u64, u64)>,
+    /// For an upload whose source changes: the bodies that are under way, by their parts, and what
+    /// each part was at first.
+    bodies: Option<BTreeMap<AttemptId, (String, Bytes)>>,
+    first: BTreeMap<String, Bytes>,
 }
 
 impl Watch {
@@ -80,6 +86,8 @@ impl Watch {
             window: None,
             released: 0,
             ranges: BTreeMap::new(),
+            bodies: job.is_changing().then(BTreeMap::new),
+            first: BTreeMap::new(),
         };
         self.accounts.insert(id, account);
     }
@@ -101,10 +109,11 @@ impl Watch {
 
     /// What a request asks for must fit with those under way, and into the window.
     pub(super) fn requested(&mut self, id: AttemptId, request: &Sent, sink: Option<&Sink>) {
+        let account = self.account(id.transfer());
+        account.sent(id, request);
         let Some((start, end)) = range_of(request) else {
             return;
         };
-        let account = self.account(id.transfer());
         let twin = account
             .ranges
             .values()
@@ -127,6 +136,7 @@ impl Watch {
         let stored = outcome.stored();
         let account = self.account(outcome.id().transfer());
         account.ranges.remove(&outcome.id());
+        account.came_back(outcome);
         if let Some((offset, len)) = stored {
             account.stored.insert(offset, len);
         }
@@ -247,6 +257,39 @@ impl Watch {
 }
 
 impl Account {
+    /// A part is never sent with two contents: one that was sent late could replace what was
+    /// acknowledged.
+    fn sent(&mut self, id: AttemptId, request: &Sent) {
+        let Some(bodies) = &mut self.bodies else {
+            return;
+        };
+        if request.method != Method::PUT {
+            return;
+        }
+        let part = part_of(request);
+        let same = self
+            .first
+            .get(&part)
+            .is_none_or(|first| *first == request.body);
+        Invariant::ExactBytes.holds(same, || {
+            format!("the part {part:?} is sent with other bytes than before")
+        });
+        bodies.insert(id, (part, request.body.clone()));
+    }
+
+    /// Of an exchange that was lost nobody knows what it has sent.
+    fn came_back(&mut self, outcome: &Outcome) {
+        let sent = self
+            .bodies
+            .as_mut()
+            .and_then(|bodies| bodies.remove(&outcome.id()));
+        if let Some((part, body)) = sent
+            && *outcome != outcome.id().aborted()
+        {
+            self.first.entry(part).or_insert(body);
+        }
+    }
+
     fn advance(&mut self, id: TransferId, session: &Session, now: Instant) {
         let Some(progress) = session.progress(id, now) else {
             return;
@@ -261,6 +304,14 @@ impl Account {
             format!("{} of {parts} parts", progress.parts)
         });
     }
+}
+
+/// The number of the part that a request sends; empty where it is the whole.
+fn part_of(request: &Sent) -> String {
+    let (_, query) = request.target.split_once('?').unwrap_or_default();
+    let mut pairs = query.split('&');
+    let number = pairs.find_map(|pair| pair.strip_prefix("partNumber="));
+    number.unwrap_or_default().to_owned()
 }
 
 /// The range that a request asks for: its first byte, and the one behind its last.

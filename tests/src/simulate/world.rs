@@ -12,7 +12,10 @@ use super::scenario::{Faults, Scenario, Server, Tags};
 use super::story::Story;
 use crate::drive::{EPOCH, Reply, Sent, ask, give};
 use crate::faults::Fault;
-use crate::model::{Access, AccessKey, Anonymous, Etags, Model, Operation, Request, Route};
+use crate::model::{
+    Access, AccessKey, Algorithm, Anonymous, Etags, Model, Operation, Request, Route,
+    StoredChecksum,
+};
 
 pub(super) struct World {
     pub(super) model: Model,
@@ -192,6 +195,16 @@ impl World {
         ask(&mut self.model, request);
     }
 
+    /// Stores an object with a checksum of this algorithm.
+    pub(super) fn store(&mut self, key: &str, bytes: Vec<u8>, algorithm: Algorithm) {
+        let bytes = Bytes::from(bytes);
+        self.model.put("b", key, bytes.clone());
+        if let Some(object) = self.model.object_mut("b", key) {
+            let value = algorithm.digest(&[bytes]);
+            object.checksum = Some(StoredChecksum::full(value));
+        }
+    }
+
     fn let_in(&mut self) {
         if !self.server.signed {
             return;
@@ -231,8 +244,11 @@ impl World {
             } else {
                 old
             };
-            self.model
-                .put("b", &key, noise(len, choices.below(1 << 32)));
+            let old = self.model.object("b", &key);
+            let checksum = old.and_then(|object| object.checksum.as_ref());
+            let algorithm = checksum.map_or(Algorithm::Crc64Nvme, |sum| sum.value.algorithm());
+            let bytes = noise(len, choices.below(1 << 32));
+            self.store(&key, bytes, algorithm);
             story.tell(|| format!("{key} is replaced, {len} bytes"));
         }
     }
@@ -392,8 +408,9 @@ impl World {
                         reply = reply.with("etag", &weak);
                     }
                 }
+                Tags::Vague if etag.is_some() => reply = reply.with("etag", "W/\"any\""),
                 Tags::Absent => reply = reply.without("etag"),
-                Tags::Strong => {}
+                Tags::Strong | Tags::Vague => {}
             }
         }
         if self.server.etags == Etags::LikeMd5 {
