@@ -347,6 +347,7 @@ impl<'a> Simulation<'a> {
     }
 
     fn fill(&mut self, transfer: TransferId, offset: u64, len: u64) {
+        self.watch.asked(transfer, len);
         if self.is_piped(transfer) {
             self.asked = Some((offset, offset.saturating_add(len)));
             return self.pump();

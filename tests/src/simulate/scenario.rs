@@ -290,7 +290,11 @@ fn session(signed: bool, mild: bool, choices: &mut Choices) -> SessionConfig {
     if !mild {
         let low = |value| u32::try_from(value).unwrap_or(u32::MAX);
         made.part_attempts = NonZeroU32::MIN.saturating_add(low(choices.below(10)));
-        made.retry_budget = low(50 + choices.below(3_000));
+        made.retry_budget = match choices.below(3) {
+            0 => low(choices.below(100)),
+            _ => low(50 + choices.below(3_000)),
+        };
+        made.retry.max_backoff = Duration::from_millis(choices.pick(&[20_000, 20_000, 2_000, 100]));
     }
     if signed {
         made.credentials = CredentialSource::Provided;

@@ -15,11 +15,11 @@ use super::invariant::Invariant;
 use super::job::Job;
 use crate::drive::{Sent, Sink};
 
-/// The cheapest retry that is paid for at all, in units of the retry budget.
-const CHEAPEST_RETRY: u64 = 5;
+/// What a retry takes from the budget, in units, where the server asked for fewer requests.
+const THROTTLED_RETRY: u64 = 5;
 
-/// The longest wait that a server can impose beyond the longest backoff, in seconds.
-const SERVER_WAIT: u64 = 5;
+/// What any other retry takes.
+const RETRY: u64 = 14;
 
 /// What is kept of a run to check it by.
 #[derive(Default)]
@@ -30,9 +30,10 @@ pub(super) struct Watch {
     flights: usize,
     /// Whether the session was woken by the time that it named, and by nothing else.
     woken: bool,
-    /// Retries that were paid for, and successes, which give back.
+    /// What is taken from the retry budget, at least.
+    spent: u64,
+    /// Retries that were paid for and that no success has given back yet.
     paid: u64,
-    successes: u64,
 }
 
 /// What is kept of a transfer.
@@ -42,6 +43,8 @@ struct Account {
     bound: u64,
     /// Its progress so far.
     progress: u64,
+    /// The most bytes that its pull source was asked for at once.
+    asked: u64,
     /// Bytes of its pull source that were let in, and of these those that the server has.
     filled: u64,
     stored: BTreeMap<u64, u64>,
@@ -79,6 +82,7 @@ impl Watch {
             attempts: 0,
             bound: 31 * (job.pieces() + 4) + 40,
             progress: 0,
+            asked: 0,
             filled: 0,
             stored: BTreeMap::new(),
             ended: false,
@@ -132,7 +136,14 @@ impl Watch {
     }
 
     pub(super) fn reported(&mut self, outcome: &Outcome) {
-        self.successes += u64::from(outcome.is_success());
+        // A success gives back what its last retry had cost, or 1 unit where it had none: which of
+        // them it was can't be seen from outside, so it was the dearer one as long as there can be
+        // one.
+        if outcome.is_success() {
+            let back = if self.paid > 0 { RETRY } else { 1 };
+            self.paid = self.paid.saturating_sub(1);
+            self.spent = self.spent.saturating_sub(back);
+        }
         let stored = outcome.stored();
         let account = self.account(outcome.id().transfer());
         account.ranges.remove(&outcome.id());
@@ -140,6 +151,11 @@ impl Watch {
         if let Some((offset, len)) = stored {
             account.stored.insert(offset, len);
         }
+    }
+
+    pub(super) fn asked(&mut self, transfer: TransferId, len: u64) {
+        let account = self.account(transfer);
+        account.asked = account.asked.max(len);
     }
 
     pub(super) fn filled(&mut self, transfer: TransferId, up_to: u64) {
@@ -191,20 +207,23 @@ impl Watch {
         let Reaction::Retry { after } = notice.reaction else {
             return;
         };
-        let longest = config.retry.max_backoff.as_secs() + SERVER_WAIT;
-        Invariant::Attempts.holds(after.as_secs() <= longest, || {
-            format!("a retry after {after:?}, longer than {longest} s")
+        // The simulated server never asks for more.
+        let longest = config.retry.max_backoff;
+        Invariant::Attempts.holds(after <= longest, || {
+            format!("a retry after {after:?}, longer than {longest:?}")
         });
-        // A new signature costs nothing.
-        let free = matches!(&notice.cause, Cause::S3(error) if error.status < 404);
-        self.paid += u64::from(!free);
-        // A success gives back what its last retry had cost, or 1 unit.
-        let units = u64::from(config.retry_budget) + self.successes;
-        let spent = self.paid.saturating_sub(self.successes) * CHEAPEST_RETRY;
-        Invariant::Budget.holds(spent <= units, || {
+        let cost = match &notice.cause {
+            Cause::S3(error) if error.status == 429 || error.is("SlowDown") => THROTTLED_RETRY,
+            // A new signature costs nothing.
+            Cause::S3(error) if error.status < 404 => return,
+            _ => RETRY,
+        };
+        self.paid += 1;
+        self.spent += cost;
+        Invariant::Budget.holds(self.spent <= u64::from(config.retry_budget), || {
             format!(
-                "{} retries and {} successes with a budget of {}",
-                self.paid, self.successes, config.retry_budget
+                "retries for {} units with a budget of {}",
+                self.spent, config.retry_budget
             )
         });
     }
@@ -216,7 +235,7 @@ impl Watch {
         sinks: &BTreeMap<TransferId, Sink>,
         now: Instant,
     ) {
-        let (mut waiting, mut held, mut pulled) = (0, 0, 0);
+        let (mut waiting, mut held, mut exempt) = (0, 0, 0);
         for (id, account) in &mut self.accounts {
             if account.ended {
                 continue;
@@ -227,7 +246,8 @@ impl Watch {
             if account.filled > 0 {
                 let stored: u64 = account.stored.values().sum();
                 held += account.filled.saturating_sub(stored);
-                pulled += 1;
+                // One part of each pull source is let in beyond the bound.
+                exempt += account.asked;
             }
             account.advance(*id, session, now);
         }
@@ -238,8 +258,6 @@ impl Watch {
                 config.memory
             )
         });
-        // One part of each pull source is let in beyond the bound.
-        let exempt = config.largest_buffered_part().max(config.limits.max_part) * pulled;
         Invariant::Memory.holds(waiting + held <= config.memory + exempt, || {
             format!(
                 "{held} bytes of sources and {waiting} of downloads in {} of memory",
