@@ -246,8 +246,9 @@ impl Watch {
             if account.filled > 0 {
                 let stored: u64 = account.stored.values().sum();
                 held += account.filled.saturating_sub(stored);
-                // One part of each pull source is let in beyond the bound.
-                exempt += account.asked;
+                // One part of each pull source is let in beyond the bound, and the one byte that
+                // proves a source to be too long.
+                exempt += account.asked + 1;
             }
             account.advance(*id, session, now);
         }
@@ -258,11 +259,9 @@ impl Watch {
                 config.memory
             )
         });
-        Invariant::Memory.holds(waiting + held <= config.memory + exempt, || {
-            format!(
-                "{held} bytes of sources and {waiting} of downloads in {} of memory",
-                config.memory
-            )
+        let reserved = session.memory_reserved();
+        Invariant::Memory.holds(waiting + held <= reserved + exempt, || {
+            format!("{held} bytes of sources and {waiting} of downloads with {reserved} reserved")
         });
     }
 
