@@ -31,7 +31,8 @@ The exit code is 1 where a promise is broken, 2 where the arguments make no sens
 /// Runs that a thread takes at once.
 const BATCH: u64 = 64;
 
-/// One of so many runs is carried out twice, and must be the same.
+/// One of so many runs is carried out twice, and must be the same; where that is what is asked for,
+/// all are.
 const REPEATED: u64 = 32;
 
 /// Broken promises after which a thread runs no more.
@@ -225,6 +226,10 @@ fn bulk(
     let began = Instant::now();
     let (next, total) = (AtomicU64::new(0), Mutex::new(Total::default()));
     let found = AtomicBool::new(false);
+    let repeated = match until {
+        Some(Invariant::SameLog) => 1,
+        _ => REPEATED,
+    };
     let work = || {
         let mut ours = Total::default();
         while !found.load(Ordering::Relaxed) && began.elapsed() <= within {
@@ -233,7 +238,7 @@ fn bulk(
                 break;
             }
             for seed in first.saturating_add(from)..first.saturating_add(count.min(from + BATCH)) {
-                match run_seed(scope, seed) {
+                match run_seed(scope, seed, repeated) {
                     Ok(summary) => ours.count(&summary),
                     Err(broken) if until.is_none_or(|until| until == broken.invariant) => {
                         found.fetch_or(until.is_some(), Ordering::Relaxed);
@@ -257,9 +262,9 @@ fn bulk(
     tell_broken(scope, total.broken)
 }
 
-fn run_seed(scope: Scope, seed: u64) -> Result<Summary, Broken> {
+fn run_seed(scope: Scope, seed: u64, repeated: u64) -> Result<Summary, Broken> {
     let choices = || Choices::seeded(seed);
-    if seed.is_multiple_of(REPEATED) {
+    if seed.is_multiple_of(repeated) {
         run_twice(scope, choices)
     } else {
         run(scope, &mut choices())
