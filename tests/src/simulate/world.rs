@@ -275,7 +275,9 @@ impl World {
             0..5 => refuse(choices.pick(&TRANSIENT)),
             5 | 6 => Trouble::LostBefore(choices.pick(&BEFORE)),
             7..10 => Trouble::LostAfter(choices.pick(&AFTER)),
-            10 => Trouble::ErrorIn200(choices.pick(&["InternalError", "AccessDenied"])),
+            10 if discarding => Trouble::ErrorIn200("InternalError"),
+            // The last one is of a proxy that says 200 to everything.
+            10 => Trouble::ErrorIn200(choices.pick(&["InternalError", "AccessDenied", ""])),
             11 => Trouble::Broken(choices.pick(&AFTER)),
             12 => Trouble::CutClean,
             13 if get => Trouble::Flip,
