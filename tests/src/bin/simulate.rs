@@ -2,20 +2,21 @@
 
 use std::process::ExitCode;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use lexopt::prelude::*;
 use sans3_testkit::simulate::{
-    Broken, Choices, Scope, Subject, Summary, enumerate, run, shrink, tell,
+    Broken, Choices, Invariant, Scope, Subject, Summary, enumerate, run, run_twice, shrink, tell,
 };
 
 const HELP: &str = "\
 Runs S3 transfers against a simulated world, and checks every promise after every event.
 
-  simulate --seeds N [--first S] [--minutes M] [--jobs J] [--anonymous]
+  simulate --seeds N [--first S] [--minutes M] [--jobs J] [--anonymous] [--until PROMISE]
       Runs with the seeds S, S+1, ... (S is 0 by default): N of them, at most M minutes long, on J
-      threads (one a core by default). --anonymous leaves signed requests out.
+      threads (one a core by default). --anonymous leaves signed requests out. --until ends at the
+      first run that breaks this promise, and lists no others.
   simulate --seed S [--anonymous]
       One run, with everything that happens in it; one that breaks a promise is also made smaller.
   simulate --choices A.B.C [--anonymous]
@@ -29,6 +30,13 @@ The exit code is 1 where a promise is broken, 2 where the arguments make no sens
 
 /// Runs that a thread takes at once.
 const BATCH: u64 = 64;
+
+/// One of so many runs is carried out twice, and must be the same; where that is what is asked for,
+/// all are.
+const REPEATED: u64 = 32;
+
+/// Broken promises after which a thread runs no more.
+const ENOUGH: usize = 100;
 
 /// The most runs that making one smaller takes.
 const SHRINKING: u32 = 20_000;
@@ -57,6 +65,7 @@ enum Task {
         count: u64,
         within: Duration,
         jobs: usize,
+        until: Option<Invariant>,
     },
     One(Scope, Choices),
     Exhaustive {
@@ -69,7 +78,7 @@ impl Task {
     fn parse() -> Result<Self, lexopt::Error> {
         let mut scope = Scope::All;
         let (mut seeds, mut first, mut minutes) = (None, 0, None);
-        let (mut jobs, mut one, mut exhaustive) = (None, None, false);
+        let (mut jobs, mut one, mut exhaustive, mut until) = (None, None, false, None);
         let (mut faults, mut most) = (2, 10_000_000);
         let mut arguments = lexopt::Parser::from_env();
         while let Some(argument) = arguments.next()? {
@@ -78,6 +87,7 @@ impl Task {
                 Long("first") => first = arguments.value()?.parse()?,
                 Long("minutes") => minutes = Some(arguments.value()?.parse::<u64>()?),
                 Long("jobs") => jobs = Some(arguments.value()?.parse()?),
+                Long("until") => until = Some(arguments.value()?.parse_with(promise)?),
                 Long("anonymous") => scope = Scope::Anonymous,
                 Long("seed") => one = Some(Choices::seeded(arguments.value()?.parse()?)),
                 Long("choices") => {
@@ -111,6 +121,7 @@ impl Task {
             count: seeds.unwrap_or(u64::MAX),
             within,
             jobs: jobs.unwrap_or(cores).max(1),
+            until,
         })
     }
 
@@ -123,12 +134,23 @@ impl Task {
                 count,
                 within,
                 jobs,
-            } => bulk(scope, first, count, within, jobs),
+                until,
+            } => bulk(scope, first, count, within, jobs, until),
             Self::One(scope, choices) => one(scope, choices),
             Self::Exhaustive { faults, most } => exhaustive(faults, most),
         };
         ExitCode::from(u8::from(broken))
     }
+}
+
+/// The promise of this name.
+fn promise(name: &str) -> Result<Invariant, String> {
+    let mut all = Invariant::ALL.into_iter();
+    all.find(|invariant| invariant.name() == name)
+        .ok_or_else(|| {
+            let names = Invariant::ALL.map(Invariant::name).join(", ");
+            format!("expected one of {names}, not {name}")
+        })
 }
 
 /// What many runs come to.
@@ -193,20 +215,36 @@ impl Total {
     }
 }
 
-fn bulk(scope: Scope, first: u64, count: u64, within: Duration, jobs: usize) -> bool {
+fn bulk(
+    scope: Scope,
+    first: u64,
+    count: u64,
+    within: Duration,
+    jobs: usize,
+    until: Option<Invariant>,
+) -> bool {
     let began = Instant::now();
     let (next, total) = (AtomicU64::new(0), Mutex::new(Total::default()));
+    let found = AtomicBool::new(false);
+    let repeated = match until {
+        Some(Invariant::SameLog) => 1,
+        _ => REPEATED,
+    };
     let work = || {
         let mut ours = Total::default();
-        loop {
+        while !found.load(Ordering::Relaxed) && began.elapsed() <= within {
             let from = next.fetch_add(BATCH, Ordering::Relaxed);
-            if from >= count || began.elapsed() > within || ours.broken.len() > 100 {
+            if from >= count || (until.is_none() && ours.broken.len() > ENOUGH) {
                 break;
             }
             for seed in first.saturating_add(from)..first.saturating_add(count.min(from + BATCH)) {
-                match run(scope, &mut Choices::seeded(seed)) {
+                match run_seed(scope, seed, repeated) {
                     Ok(summary) => ours.count(&summary),
-                    Err(broken) => ours.broken.push((seed, broken)),
+                    Err(broken) if until.is_none_or(|until| until == broken.invariant) => {
+                        found.fetch_or(until.is_some(), Ordering::Relaxed);
+                        ours.broken.push((seed, broken));
+                    }
+                    Err(_) => {}
                 }
             }
         }
@@ -221,12 +259,25 @@ fn bulk(scope: Scope, first: u64, count: u64, within: Duration, jobs: usize) -> 
     });
     let total = total.into_inner().unwrap_or_default();
     report(&total, began.elapsed(), jobs);
+    tell_broken(scope, total.broken)
+}
+
+fn run_seed(scope: Scope, seed: u64, repeated: u64) -> Result<Summary, Broken> {
+    let choices = || Choices::seeded(seed);
+    if seed.is_multiple_of(repeated) {
+        run_twice(scope, choices)
+    } else {
+        run(scope, &mut choices())
+    }
+}
+
+/// Whether any run broke a promise.
+fn tell_broken(scope: Scope, mut broken: Vec<(u64, Broken)>) -> bool {
     let flag = if scope == Scope::Anonymous {
         " --anonymous"
     } else {
         ""
     };
-    let mut broken = total.broken;
     broken.sort_by_key(|(seed, broken)| (broken.invariant, *seed));
     for (seed, broken) in broken.iter().take(40) {
         println!("seed {seed} breaks {}: {}", broken.invariant, broken.how);

@@ -94,9 +94,12 @@ impl Sink {
         if self.bytes.len() < end {
             self.bytes.resize(end, 0);
         }
-        self.refuse_taken(at);
+        let taken = self.in_order && at < self.front;
         self.bytes[start..end].copy_from_slice(piece);
         self.writes.push((at, end as u64));
+        if taken {
+            return Err("bytes that the consumer has taken came again".into());
+        }
         self.pieces.insert(at, end as u64);
         Ok(())
     }
@@ -130,11 +133,6 @@ impl Sink {
             }
         }
         if self.in_order { waiting } else { 0 }
-    }
-
-    fn refuse_taken(&self, at: u64) {
-        let taken = self.in_order && at < self.front;
-        assert!(!taken, "bytes that the consumer has taken came again");
     }
 
     /// What an in-order consumer takes now: the offset up to which nothing is missing.

@@ -52,7 +52,7 @@ pub use route::{Operation, Route};
 pub use sigv4::{Access, AccessKey, Anonymous};
 pub use store::{ChecksumKind, Data, Object, StoredChecksum};
 
-use digest::Algorithm;
+pub(crate) use digest::Algorithm;
 use ids::Ids;
 use refusal::Refusal;
 use store::{Bucket, Version};

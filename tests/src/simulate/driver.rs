@@ -178,9 +178,14 @@ impl<'a> Simulation<'a> {
     fn begin(&mut self, at: usize) {
         let (name, now) = (job::name(at as u64), self.now);
         let taken = match &self.scenario.jobs[at] {
-            Job::Download { spec, sink, object } => {
+            Job::Download {
+                spec,
+                sink,
+                object,
+                checksum,
+            } => {
                 if let Some(object) = object {
-                    self.world.model.put("b", &name, object.clone());
+                    self.world.store(&name, object.clone(), *checksum);
                 }
                 let handle = self.session.insert(spec.clone(), now);
                 self.sinks.insert(handle.id(), sink.clone());
@@ -342,6 +347,7 @@ impl<'a> Simulation<'a> {
     }
 
     fn fill(&mut self, transfer: TransferId, offset: u64, len: u64) {
+        self.watch.asked(transfer, len);
         if self.is_piped(transfer) {
             self.asked = Some((offset, offset.saturating_add(len)));
             return self.pump();

@@ -19,6 +19,8 @@ pub(super) enum Job {
         sink: Sink,
         /// The object at first, or none.
         object: Option<Vec<u8>>,
+        /// What the server has its checksum by.
+        checksum: model::Algorithm,
     },
     Upload {
         spec: Box<Upload>,
@@ -69,7 +71,20 @@ impl Job {
             ..Download::new(bucket(), key(at))
         };
         let object = (!choices.one_in(20)).then_some(object);
-        Self::Download { spec, sink, object }
+        let checksum = choices.pick(&[
+            model::Algorithm::Crc64Nvme,
+            model::Algorithm::Crc64Nvme,
+            model::Algorithm::Crc64Nvme,
+            model::Algorithm::Crc32c,
+            model::Algorithm::Crc32,
+            model::Algorithm::Sha256,
+        ]);
+        Self::Download {
+            spec,
+            sink,
+            object,
+            checksum,
+        }
     }
 
     fn upload(at: u64, unrest: bool, choices: &mut Choices) -> Self {
@@ -156,6 +171,7 @@ impl Job {
                     },
                     sink: sink(order),
                     object: Some(bytes),
+                    checksum: model::Algorithm::Crc64Nvme,
                 };
             }
             Subject::Upload => Length::Known(size),
@@ -192,6 +208,11 @@ impl Job {
             Self::Upload { bytes, .. } => bytes.len() as u64,
             Self::Look => 0,
         }
+    }
+
+    /// Whether its source changes while it is read.
+    pub(super) const fn is_changing(&self) -> bool {
+        matches!(self, Self::Upload { changing: true, .. })
     }
 
     /// Into how many pieces it is cut at most. What comes through a pipe has any length, and an

@@ -83,6 +83,22 @@ pub fn run(scope: Scope, choices: &mut Choices) -> Result<Summary, Broken> {
     play(scope, choices, &mut Story::default())
 }
 
+/// Carries out a run twice.
+///
+/// # Errors
+/// Which invariant broke: [`Invariant::SameLog`] where the two differ.
+pub fn run_twice(scope: Scope, choices: impl Fn() -> Choices) -> Result<Summary, Broken> {
+    let first = run(scope, &mut choices());
+    let second = run(scope, &mut choices());
+    if first == second {
+        return first;
+    }
+    Err(Broken {
+        invariant: Invariant::SameLog,
+        how: format!("{first:?}, then {second:?}"),
+    })
+}
+
 /// Carries out a run, and tells what happened in it.
 pub fn tell(scope: Scope, choices: &mut Choices) -> (Result<Summary, Broken>, Vec<String>) {
     let mut story = Story::told();

@@ -106,7 +106,11 @@ pub(super) struct Server {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tags {
     Strong,
+    /// Weak ones, another for each version.
     Weak,
+    /// One weak tag for all versions, as RFC 9110, section 8.8.1, allows: it stands for versions
+    /// that mean the same, not for the same bytes.
+    Vague,
     Absent,
 }
 
@@ -227,6 +231,7 @@ impl Server {
         let tags = match choices.below(8) {
             7 => Tags::Weak,
             6 => Tags::Absent,
+            5 => Tags::Vague,
             _ => Tags::Strong,
         };
         Self {
@@ -285,7 +290,11 @@ fn session(signed: bool, mild: bool, choices: &mut Choices) -> SessionConfig {
     if !mild {
         let low = |value| u32::try_from(value).unwrap_or(u32::MAX);
         made.part_attempts = NonZeroU32::MIN.saturating_add(low(choices.below(10)));
-        made.retry_budget = low(50 + choices.below(3_000));
+        made.retry_budget = match choices.below(3) {
+            0 => low(choices.below(100)),
+            _ => low(50 + choices.below(3_000)),
+        };
+        made.retry.max_backoff = Duration::from_millis(choices.pick(&[20_000, 20_000, 2_000, 100]));
     }
     if signed {
         made.credentials = CredentialSource::Provided;

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
+use http::Method;
 use http::header::RANGE;
 use sans3_core::attempt::{AttemptId, Outcome, TransferId};
 use sans3_core::error::Cause;
@@ -13,11 +15,11 @@ use super::invariant::Invariant;
 use super::job::Job;
 use crate::drive::{Sent, Sink};
 
-/// The cheapest retry that is paid for at all, in units of the retry budget.
-const CHEAPEST_RETRY: u64 = 5;
+/// What a retry takes from the budget, in units, where the server asked for fewer requests.
+const THROTTLED_RETRY: u64 = 5;
 
-/// The longest wait that a server can impose beyond the longest backoff, in seconds.
-const SERVER_WAIT: u64 = 5;
+/// What any other retry takes.
+const RETRY: u64 = 14;
 
 /// What is kept of a run to check it by.
 #[derive(Default)]
@@ -28,9 +30,10 @@ pub(super) struct Watch {
     flights: usize,
     /// Whether the session was woken by the time that it named, and by nothing else.
     woken: bool,
-    /// Retries that were paid for, and successes, which give back.
+    /// What is taken from the retry budget, at least.
+    spent: u64,
+    /// Retries that were paid for and that no success has given back yet.
     paid: u64,
-    successes: u64,
 }
 
 /// What is kept of a transfer.
@@ -40,6 +43,8 @@ struct Account {
     bound: u64,
     /// Its progress so far.
     progress: u64,
+    /// The most bytes that its pull source was asked for at once.
+    asked: u64,
     /// Bytes of its pull source that were let in, and of these those that the server has.
     filled: u64,
     stored: BTreeMap<u64, u64>,
@@ -51,6 +56,10 @@ struct Account {
     released: u64,
     /// The ranges that are under way.
     ranges: BTreeMap<AttemptId, (u64, u64)>,
+    /// For an upload whose source changes: the bodies that are under way, by their parts, and what
+    /// each part was at first.
+    bodies: Option<BTreeMap<AttemptId, (String, Bytes)>>,
+    first: BTreeMap<String, Bytes>,
 }
 
 impl Watch {
@@ -73,6 +82,7 @@ impl Watch {
             attempts: 0,
             bound: 31 * (job.pieces() + 4) + 40,
             progress: 0,
+            asked: 0,
             filled: 0,
             stored: BTreeMap::new(),
             ended: false,
@@ -80,6 +90,8 @@ impl Watch {
             window: None,
             released: 0,
             ranges: BTreeMap::new(),
+            bodies: job.is_changing().then(BTreeMap::new),
+            first: BTreeMap::new(),
         };
         self.accounts.insert(id, account);
     }
@@ -101,10 +113,11 @@ impl Watch {
 
     /// What a request asks for must fit with those under way, and into the window.
     pub(super) fn requested(&mut self, id: AttemptId, request: &Sent, sink: Option<&Sink>) {
+        let account = self.account(id.transfer());
+        account.sent(id, request);
         let Some((start, end)) = range_of(request) else {
             return;
         };
-        let account = self.account(id.transfer());
         let twin = account
             .ranges
             .values()
@@ -123,13 +136,26 @@ impl Watch {
     }
 
     pub(super) fn reported(&mut self, outcome: &Outcome) {
-        self.successes += u64::from(outcome.is_success());
+        // A success gives back what its last retry had cost, or 1 unit where it had none: which of
+        // them it was can't be seen from outside, so it was the dearer one as long as there can be
+        // one.
+        if outcome.is_success() {
+            let back = if self.paid > 0 { RETRY } else { 1 };
+            self.paid = self.paid.saturating_sub(1);
+            self.spent = self.spent.saturating_sub(back);
+        }
         let stored = outcome.stored();
         let account = self.account(outcome.id().transfer());
         account.ranges.remove(&outcome.id());
+        account.came_back(outcome);
         if let Some((offset, len)) = stored {
             account.stored.insert(offset, len);
         }
+    }
+
+    pub(super) fn asked(&mut self, transfer: TransferId, len: u64) {
+        let account = self.account(transfer);
+        account.asked = account.asked.max(len);
     }
 
     pub(super) fn filled(&mut self, transfer: TransferId, up_to: u64) {
@@ -181,20 +207,23 @@ impl Watch {
         let Reaction::Retry { after } = notice.reaction else {
             return;
         };
-        let longest = config.retry.max_backoff.as_secs() + SERVER_WAIT;
-        Invariant::Attempts.holds(after.as_secs() <= longest, || {
-            format!("a retry after {after:?}, longer than {longest} s")
+        // The simulated server never asks for more.
+        let longest = config.retry.max_backoff;
+        Invariant::Attempts.holds(after <= longest, || {
+            format!("a retry after {after:?}, longer than {longest:?}")
         });
-        // A new signature costs nothing.
-        let free = matches!(&notice.cause, Cause::S3(error) if error.status < 404);
-        self.paid += u64::from(!free);
-        // A success gives back what its last retry had cost, or 1 unit.
-        let units = u64::from(config.retry_budget) + self.successes;
-        let spent = self.paid.saturating_sub(self.successes) * CHEAPEST_RETRY;
-        Invariant::Budget.holds(spent <= units, || {
+        let cost = match &notice.cause {
+            Cause::S3(error) if error.status == 429 || error.is("SlowDown") => THROTTLED_RETRY,
+            // A new signature costs nothing.
+            Cause::S3(error) if error.status < 404 => return,
+            _ => RETRY,
+        };
+        self.paid += 1;
+        self.spent += cost;
+        Invariant::Budget.holds(self.spent <= u64::from(config.retry_budget), || {
             format!(
-                "{} retries and {} successes with a budget of {}",
-                self.paid, self.successes, config.retry_budget
+                "retries for {} units with a budget of {}",
+                self.spent, config.retry_budget
             )
         });
     }
@@ -206,7 +235,7 @@ impl Watch {
         sinks: &BTreeMap<TransferId, Sink>,
         now: Instant,
     ) {
-        let (mut waiting, mut held, mut pulled) = (0, 0, 0);
+        let (mut waiting, mut held, mut exempt) = (0, 0, 0);
         for (id, account) in &mut self.accounts {
             if account.ended {
                 continue;
@@ -217,7 +246,9 @@ impl Watch {
             if account.filled > 0 {
                 let stored: u64 = account.stored.values().sum();
                 held += account.filled.saturating_sub(stored);
-                pulled += 1;
+                // One part of each pull source is let in beyond the bound, and the one byte that
+                // proves a source to be too long.
+                exempt += account.asked + 1;
             }
             account.advance(*id, session, now);
         }
@@ -228,13 +259,9 @@ impl Watch {
                 config.memory
             )
         });
-        // One part of each pull source is let in beyond the bound.
-        let exempt = config.largest_buffered_part().max(config.limits.max_part) * pulled;
-        Invariant::Memory.holds(waiting + held <= config.memory + exempt, || {
-            format!(
-                "{held} bytes of sources and {waiting} of downloads in {} of memory",
-                config.memory
-            )
+        let reserved = session.memory_reserved();
+        Invariant::Memory.holds(waiting + held <= reserved + exempt, || {
+            format!("{held} bytes of sources and {waiting} of downloads with {reserved} reserved")
         });
     }
 
@@ -247,6 +274,39 @@ impl Watch {
 }
 
 impl Account {
+    /// A part is never sent with two contents: one that was sent late could replace what was
+    /// acknowledged.
+    fn sent(&mut self, id: AttemptId, request: &Sent) {
+        let Some(bodies) = &mut self.bodies else {
+            return;
+        };
+        if request.method != Method::PUT {
+            return;
+        }
+        let part = part_of(request);
+        let same = self
+            .first
+            .get(&part)
+            .is_none_or(|first| *first == request.body);
+        Invariant::ExactBytes.holds(same, || {
+            format!("the part {part:?} is sent with other bytes than before")
+        });
+        bodies.insert(id, (part, request.body.clone()));
+    }
+
+    /// Of an exchange that was lost nobody knows what it has sent.
+    fn came_back(&mut self, outcome: &Outcome) {
+        let sent = self
+            .bodies
+            .as_mut()
+            .and_then(|bodies| bodies.remove(&outcome.id()));
+        if let Some((part, body)) = sent
+            && *outcome != outcome.id().aborted()
+        {
+            self.first.entry(part).or_insert(body);
+        }
+    }
+
     fn advance(&mut self, id: TransferId, session: &Session, now: Instant) {
         let Some(progress) = session.progress(id, now) else {
             return;
@@ -261,6 +321,14 @@ impl Account {
             format!("{} of {parts} parts", progress.parts)
         });
     }
+}
+
+/// The number of the part that a request sends; empty where it is the whole.
+fn part_of(request: &Sent) -> String {
+    let (_, query) = request.target.split_once('?').unwrap_or_default();
+    let mut pairs = query.split('&');
+    let number = pairs.find_map(|pair| pair.strip_prefix("partNumber="));
+    number.unwrap_or_default().to_owned()
 }
 
 /// The range that a request asks for: its first byte, and the one behind its last.

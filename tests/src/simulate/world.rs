@@ -12,7 +12,10 @@ use super::scenario::{Faults, Scenario, Server, Tags};
 use super::story::Story;
 use crate::drive::{EPOCH, Reply, Sent, ask, give};
 use crate::faults::Fault;
-use crate::model::{Access, AccessKey, Anonymous, Etags, Model, Operation, Request, Route};
+use crate::model::{
+    Access, AccessKey, Algorithm, Anonymous, Etags, Model, Operation, Request, Route,
+    StoredChecksum,
+};
 
 pub(super) struct World {
     pub(super) model: Model,
@@ -192,6 +195,16 @@ impl World {
         ask(&mut self.model, request);
     }
 
+    /// Stores an object with a checksum of this algorithm.
+    pub(super) fn store(&mut self, key: &str, bytes: Vec<u8>, algorithm: Algorithm) {
+        let bytes = Bytes::from(bytes);
+        self.model.put("b", key, bytes.clone());
+        if let Some(object) = self.model.object_mut("b", key) {
+            let value = algorithm.digest(&[bytes]);
+            object.checksum = Some(StoredChecksum::full(value));
+        }
+    }
+
     fn let_in(&mut self) {
         if !self.server.signed {
             return;
@@ -231,8 +244,11 @@ impl World {
             } else {
                 old
             };
-            self.model
-                .put("b", &key, noise(len, choices.below(1 << 32)));
+            let old = self.model.object("b", &key);
+            let checksum = old.and_then(|object| object.checksum.as_ref());
+            let algorithm = checksum.map_or(Algorithm::Crc64Nvme, |sum| sum.value.algorithm());
+            let bytes = noise(len, choices.below(1 << 32));
+            self.store(&key, bytes, algorithm);
             story.tell(|| format!("{key} is replaced, {len} bytes"));
         }
     }
@@ -259,7 +275,9 @@ impl World {
             0..5 => refuse(choices.pick(&TRANSIENT)),
             5 | 6 => Trouble::LostBefore(choices.pick(&BEFORE)),
             7..10 => Trouble::LostAfter(choices.pick(&AFTER)),
-            10 => Trouble::ErrorIn200(choices.pick(&["InternalError", "AccessDenied"])),
+            10 if discarding => Trouble::ErrorIn200("InternalError"),
+            // The last one is of a proxy that says 200 to everything.
+            10 => Trouble::ErrorIn200(choices.pick(&["InternalError", "AccessDenied", ""])),
             11 => Trouble::Broken(choices.pick(&AFTER)),
             12 => Trouble::CutClean,
             13 if get => Trouble::Flip,
@@ -392,8 +410,9 @@ impl World {
                         reply = reply.with("etag", &weak);
                     }
                 }
+                Tags::Vague if etag.is_some() => reply = reply.with("etag", "W/\"any\""),
                 Tags::Absent => reply = reply.without("etag"),
-                Tags::Strong => {}
+                Tags::Strong | Tags::Vague => {}
             }
         }
         if self.server.etags == Etags::LikeMd5 {
