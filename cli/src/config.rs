@@ -140,7 +140,11 @@ impl Connection {
         config.resolve.clone_from(&self.resolve);
         let path = self.trace.as_deref();
         config.trace = path.map(|path| self.recording.begin(path)).transpose()?;
-        Engine::new(self.runtime, config).map_err(|error| Failure::configuration(error.to_string()))
+        Engine::new(self.runtime, config).map_err(|error| {
+            // Nothing was recorded, and the next try is to find the name free.
+            let _ = path.map(std::fs::remove_file);
+            Failure::configuration(error.to_string())
+        })
     }
 
     /// The proxy that requests about the bucket go through, if any.

@@ -11,8 +11,7 @@
 //! written anew, so that a mistake has to be made twice to go unseen. What drives the client does:
 //!
 //! - [`drive`]: runs sessions of `sans3-core` against answers of any kind, in virtual time.
-//! - [`simulate`]: random transfers under random faults, from a seed, with every promise checked
-//!   after every event.
+//! - [`simulate`]: random transfers under random faults, from a seed, with every promise checked.
 //! - [`schedule`]: what transfers cost: requests, time and memory over networks of all kinds.
 //! - [`fixture`]: a small scene for the tests of adapters and clients.
 //! - `fuzz` (feature `fuzz`): what must hold whatever bytes come, for the targets of cargo-fuzz.

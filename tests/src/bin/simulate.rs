@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 
 use lexopt::prelude::*;
 use sans3_testkit::simulate::{
-    Broken, Choices, Invariant, Scope, Subject, Summary, enumerate, run, run_twice, shrink, tell,
+    Broken, Choices, Enumerated, Invariant, Scope, Subject, Summary, enumerate, run, run_twice,
+    shrink, tell,
 };
 
 const HELP: &str = "\
-Runs S3 transfers against a simulated world, and checks every promise after every event.
+Runs S3 transfers against a simulated world, and sees to it that every promise is kept.
 
   simulate --seeds N [--first S] [--minutes M] [--jobs J] [--anonymous] [--until PROMISE]
       Runs with the seeds S, S+1, ... (S is 0 by default): N of them, at most M minutes long, on J
@@ -23,10 +24,13 @@ Runs S3 transfers against a simulated world, and checks every promise after ever
       The run that these choices make, as printed for one that was made smaller.
   simulate --exhaustive [--faults F] [--most N]
       Every run of at most three parts and F faults (2 by default), in every order of events; at most
-      N runs (10 million by default) of each kind of transfer.
+      N runs (1 million by default) of each kind of transfer.
 
 The exit code is 1 where a promise is broken, 2 where the arguments make no sense.
 ";
+
+/// How this program is called.
+const COMMAND: &str = "cargo run --release -p sans3-testkit --bin simulate --";
 
 /// Runs that a thread takes at once.
 const BATCH: u64 = 64;
@@ -42,8 +46,6 @@ const ENOUGH: usize = 100;
 const SHRINKING: u32 = 20_000;
 
 fn main() -> ExitCode {
-    // What breaks is told by the run that it breaks.
-    std::panic::set_hook(Box::new(|_| {}));
     match Task::parse() {
         Ok(Task::Help) => {
             print!("{HELP}");
@@ -79,7 +81,7 @@ impl Task {
         let mut scope = Scope::All;
         let (mut seeds, mut first, mut minutes) = (None, 0, None);
         let (mut jobs, mut one, mut exhaustive, mut until) = (None, None, false, None);
-        let (mut faults, mut most) = (2, 10_000_000);
+        let (mut faults, mut most) = (2, 1_000_000);
         let mut arguments = lexopt::Parser::from_env();
         while let Some(argument) = arguments.next()? {
             match argument {
@@ -104,17 +106,29 @@ impl Task {
                 other => return Err(other.unexpected()),
             }
         }
+        let kinds = [
+            exhaustive,
+            one.is_some(),
+            seeds.is_some() || minutes.is_some(),
+        ];
+        if kinds.iter().filter(|kind| **kind).count() != 1 {
+            let expected = "say one thing to run: --seeds or --minutes, --seed, --choices, or \
+                            --exhaustive";
+            return Err(expected.into());
+        }
+        if seeds == Some(0) || minutes == Some(0) {
+            return Err("expected at least one seed, and one minute, got 0".into());
+        }
         if exhaustive {
             return Ok(Self::Exhaustive { faults, most });
         }
         if let Some(choices) = one {
             return Ok(Self::One(scope, choices));
         }
-        if seeds.is_none() && minutes.is_none() {
-            return Err("say what to run: --seeds, --minutes, --seed or --exhaustive".into());
-        }
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let within = minutes.map_or(Duration::MAX, |minutes| Duration::from_secs(60 * minutes));
+        let within = minutes.map_or(Duration::MAX, |minutes| {
+            Duration::from_secs(minutes.saturating_mul(60))
+        });
         Ok(Self::Bulk {
             scope,
             first,
@@ -136,7 +150,7 @@ impl Task {
                 jobs,
                 until,
             } => bulk(scope, first, count, within, jobs, until),
-            Self::One(scope, choices) => one(scope, choices),
+            Self::One(scope, choices) => one(scope, &choices),
             Self::Exhaustive { faults, most } => exhaustive(faults, most),
         };
         ExitCode::from(u8::from(broken))
@@ -223,6 +237,8 @@ fn bulk(
     jobs: usize,
     until: Option<Invariant>,
 ) -> bool {
+    // What breaks is told at the end; where the core panics, replaying the seed tells the place.
+    std::panic::set_hook(Box::new(|_| {}));
     let began = Instant::now();
     let (next, total) = (AtomicU64::new(0), Mutex::new(Total::default()));
     let found = AtomicBool::new(false);
@@ -273,20 +289,15 @@ fn run_seed(scope: Scope, seed: u64, repeated: u64) -> Result<Summary, Broken> {
 
 /// Whether any run broke a promise.
 fn tell_broken(scope: Scope, mut broken: Vec<(u64, Broken)>) -> bool {
-    let flag = if scope == Scope::Anonymous {
-        " --anonymous"
-    } else {
-        ""
-    };
     broken.sort_by_key(|(seed, broken)| (broken.invariant, *seed));
     for (seed, broken) in broken.iter().take(40) {
         println!("seed {seed} breaks {}: {}", broken.invariant, broken.how);
     }
     if let Some((seed, _)) = broken.first() {
         println!(
-            "{} runs break a promise. Replay one:\n  cargo run --release -p sans3-testkit --bin \
-             simulate -- --seed {seed}{flag}",
-            broken.len()
+            "{} runs were seen to break a promise. Replay one:\n  {COMMAND} --seed {seed}{}",
+            broken.len(),
+            flag(scope)
         );
     }
     !broken.is_empty()
@@ -313,12 +324,14 @@ fn report(total: &Total, took: Duration, jobs: usize) {
     );
 }
 
-fn one(scope: Scope, choices: Choices) -> bool {
-    let mut choices = choices.recorded();
-    let (result, story) = tell(scope, &mut choices);
+fn one(scope: Scope, choices: &Choices) -> bool {
+    let mut recorded = choices.clone().recorded();
+    let (result, story) = tell(scope, &mut recorded);
     for line in story {
         println!("{line}");
     }
+    // One that is the same twice is not told by a single run.
+    let result = result.and_then(|_| run_twice(scope, || choices.clone()));
     let broken = match result {
         Ok(summary) => {
             println!("{summary:#?}");
@@ -327,17 +340,20 @@ fn one(scope: Scope, choices: Choices) -> bool {
         Err(broken) => broken,
     };
     println!("breaks {}: {}", broken.invariant, broken.how);
-    let values: Vec<u64> = choices.into_taken().iter().map(|one| one.value).collect();
-    let before = values.len();
-    let values = shrink(scope, values, &broken, SHRINKING);
-    if values.len() < before {
-        let text: Vec<String> = values.iter().map(u64::to_string).collect();
+    std::panic::set_hook(Box::new(|_| {}));
+    let values: Vec<u64> = recorded.into_taken().iter().map(|one| one.value).collect();
+    let smaller = shrink(scope, values.clone(), &broken, SHRINKING);
+    if smaller != values {
         println!("\nmade smaller:");
-        let (result, story) = tell(scope, &mut Choices::listed(values));
+        let (result, story) = tell(scope, &mut Choices::listed(smaller.clone()));
         for line in story {
             println!("{line}");
         }
-        println!("{result:?}\n  --choices {}", text.join("."));
+        println!(
+            "{result:?}\n  {COMMAND} --choices {}{}",
+            dotted(&smaller),
+            flag(scope)
+        );
     }
     true
 }
@@ -348,19 +364,36 @@ fn exhaustive(faults: u64, most: u64) -> bool {
         let began = Instant::now();
         let scope = Scope::Small { faults, subject };
         match enumerate(scope, most) {
-            Ok(count) => println!(
-                "{subject:?}: {count} runs with at most {faults} faults in {:.1} s",
+            Ok(Enumerated { runs, complete }) => println!(
+                "{subject:?}: {} {runs} runs with at most {faults} faults in {:.1} s",
+                if complete { "all" } else { "only the first" },
                 began.elapsed().as_secs_f64()
             ),
             Err((broken, values)) => {
                 any = true;
                 println!("{subject:?} breaks {}: {}", broken.invariant, broken.how);
-                let (_, story) = tell(scope, &mut Choices::listed(values));
+                let (_, story) = tell(scope, &mut Choices::listed(values.clone()));
                 for line in story {
                     println!("  {line}");
                 }
+                println!("  by the choices {}", dotted(&values));
             }
         }
     }
     any
+}
+
+/// Choices as the command line has them.
+fn dotted(values: &[u64]) -> String {
+    let text: Vec<String> = values.iter().map(u64::to_string).collect();
+    text.join(".")
+}
+
+/// What has to be said again for the same runs.
+fn flag(scope: Scope) -> &'static str {
+    if scope == Scope::Anonymous {
+        " --anonymous"
+    } else {
+        ""
+    }
 }

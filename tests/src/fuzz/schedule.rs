@@ -2,7 +2,7 @@ use crate::simulate;
 
 /// Whole transfers in a world that goes wrong as the bytes say.
 ///
-/// Holds: what [`simulate::fuzz`] checks after every event.
+/// Holds: every invariant that [`simulate::fuzz`] checks.
 ///
 /// # Panics
 /// Where one of these is broken.

@@ -3,7 +3,7 @@
 //! A run has a server (the [model](crate::model)), a session and some transfers, with S3's limits
 //! scaled to bytes. What goes wrong, and when, is decided by [`Choices`]: a seed's, a fuzzer's, or
 //! those of a list, so that the same ones make the same run. Every [`Invariant`] is checked after
-//! every event.
+//! every event where that is possible, and else at the end of the run.
 //!
 //! | layer | what goes wrong there |
 //! |---|---|
@@ -41,7 +41,7 @@ mod world;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use choices::{Choice, Choices};
-pub use enumerate::enumerate;
+pub use enumerate::{Enumerated, enumerate};
 pub use invariant::Invariant;
 pub use scenario::{Scope, Subject};
 pub use shrink::shrink;

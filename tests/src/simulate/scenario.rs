@@ -159,7 +159,7 @@ impl Scenario {
         }
     }
 
-    /// Three parts of 64 bytes, the last one shorter.
+    /// One transfer of one to three parts, every choice of which can be enumerated.
     fn small(faults: u64, subject: Subject, choices: &mut Choices) -> Self {
         let mut made = config();
         made.limits = LIMITS;

@@ -1,4 +1,4 @@
-use super::{Broken, Choices, Invariant, Scope, run};
+use super::{Broken, Choices, Invariant, Scope, run, run_twice};
 
 /// Makes the choices of a run that breaks an invariant fewer and plainer, as long as the same one
 /// breaks: pieces of the list are left out, set to 0, and single choices made smaller. Takes at most
@@ -79,7 +79,11 @@ impl Search {
             return false;
         }
         self.left -= 1;
-        let result = run(self.scope, &mut Choices::listed(values.clone()));
+        let choices = || Choices::listed(values.clone());
+        let result = match self.invariant {
+            Invariant::SameLog => run_twice(self.scope, choices),
+            _ => run(self.scope, &mut choices()),
+        };
         let breaks = result.is_err_and(|broken| broken.invariant == self.invariant);
         if breaks {
             self.best = values;

@@ -36,8 +36,6 @@ pub(super) struct World {
     pub(super) generation: u32,
     /// Requests whose answer is lost before they take effect.
     pub(super) late: Vec<Sent>,
-    /// Whether anything has gone wrong yet.
-    pub(super) disturbed: bool,
 }
 
 /// Faults that are no faults of [`Fault`]: of the answer's head, or of the request's body.
@@ -141,7 +139,6 @@ impl World {
             damaged: Vec::new(),
             generation: 0,
             late: Vec::new(),
-            disturbed: false,
         };
         world.let_in();
         world
@@ -178,7 +175,6 @@ impl World {
         let reply = match self.trouble(operation, choices) {
             None => give(&mut self.model, request),
             Some(trouble) => {
-                self.disturbed = true;
                 story.tell(|| format!("{operation} {key}: {trouble:?}"));
                 self.inflict(&trouble, &key, request, choices)
             }
