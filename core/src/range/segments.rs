@@ -348,6 +348,8 @@ mod tests {
         assert_eq!(log.covered(), MAX_ENTRIES as u64);
         let again = log.insert(range(0, 1), None, none);
         assert_eq!(again, Err(Rejected::Overlap));
+        assert!(Rejected::Full.to_string().contains("too many"));
+        assert!(Rejected::Overlap.to_string().contains("overlaps"));
     }
 
     #[test]
