@@ -337,6 +337,15 @@ mod tests {
     }
 
     #[test]
+    fn while_there_is_room_every_range_is_kept_by_itself() {
+        let mut log = Segments::new();
+        for start in 0..9 {
+            log.insert(range(start, start + 1), None, none).unwrap();
+        }
+        assert_eq!(log.iter().len(), 9);
+    }
+
+    #[test]
     fn gaps_everywhere_fill_the_log() {
         let mut log = Segments::new();
         for index in 0..MAX_ENTRIES as u64 {
