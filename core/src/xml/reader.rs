@@ -474,6 +474,13 @@ mod tests {
     }
 
     #[test]
+    fn an_open_root_is_no_end() {
+        let mut xml = Reader::new(b"<r>", LIMIT).unwrap();
+        xml.root().unwrap();
+        assert_eq!(xml.end().unwrap_err().rule(), Rule::Xml);
+    }
+
+    #[test]
     fn debug_tells_where_the_reader_is() {
         let mut xml = Reader::new(b"<r></r>", LIMIT).unwrap();
         xml.root().unwrap();
