@@ -205,6 +205,8 @@ fn anonymous_requests_carry_nothing_of_a_signature() {
     let hour = Duration::from_secs(3600);
     let presigned = Signer::anonymous().presign(&get("k"), hour, noon());
     assert!(presigned.is_err());
+    assert!(Signer::anonymous().is_anonymous());
+    assert!(!signer("secret", None).is_anonymous());
 }
 
 #[test]
@@ -245,6 +247,11 @@ fn debug_shows_no_secret_and_no_signature() {
     let request = sign(&signer, &get("k"));
     let authorization = request.headers()["authorization"].to_str().unwrap();
     let (_, signature) = authorization.split_once("Signature=").unwrap();
+    let shown = format!("{signer:?}");
+    assert!(
+        shown.contains("AKIDEXAMPLE") && shown.contains("us-east-1"),
+        "{shown}"
+    );
     for shown in [format!("{signer:?}"), format!("{request:?}")] {
         for secret in ["hunter2", "t0ken", signature] {
             assert!(!shown.contains(secret), "{shown}");

@@ -174,5 +174,9 @@ mod tests {
         ] {
             assert!(bad.check().is_err(), "{bad:?}");
         }
+        let max_part = u64::MAX / 10_000;
+        assert_eq!(Limits { max_part, ..s3 }.check(), Ok(()));
+        let max_part = max_part + 1;
+        assert!(Limits { max_part, ..s3 }.check().is_err());
     }
 }

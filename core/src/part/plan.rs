@@ -231,6 +231,19 @@ mod tests {
     }
 
     #[test]
+    fn a_size_is_not_rounded_past_the_largest_part() {
+        let limits = Limits {
+            min_part: 1,
+            max_part: MIB + 9,
+            max_parts: 2,
+            ..Limits::default()
+        };
+        let plan = PartPlan::new(2 * MIB + 10, Some(1), &limits).unwrap();
+        assert_eq!((plan.part_size(), plan.count()), (MIB + 5, 2));
+        verify(&plan, &limits);
+    }
+
+    #[test]
     fn random_plans_under_random_limits_obey_them() {
         let mut rng = Rng::new(39);
         for _ in 0..2_000 {

@@ -122,9 +122,11 @@ mod tests {
     #[test]
     fn ranges_that_only_touch_do_not_overlap() {
         assert!(!range(0, 5).overlaps(range(5, 6)));
+        assert!(!range(5, 6).overlaps(range(0, 5)));
         assert!(range(0, 5).overlaps(range(4, 6)));
         assert!(range(4, 6).overlaps(range(0, 5)));
         assert!(range(0, 9).overlaps(range(3, 4)));
+        assert!(range(1, 5).contains(1) && !range(1, 5).contains(0));
         assert!(range(0, 5).contains(4) && !range(0, 5).contains(5));
     }
 
@@ -133,5 +135,10 @@ mod tests {
         assert_eq!(range(5, 9).within(7), Some(range(5, 7)));
         assert_eq!(range(5, 9).within(100), Some(range(5, 9)));
         assert_eq!(range(5, 9).within(5), None);
+    }
+
+    #[test]
+    fn a_range_is_shown_half_open() {
+        assert_eq!(range(5, 9).to_string(), "5..9");
     }
 }

@@ -337,6 +337,15 @@ mod tests {
     }
 
     #[test]
+    fn while_there_is_room_every_range_is_kept_by_itself() {
+        let mut log = Segments::new();
+        for start in 0..9 {
+            log.insert(range(start, start + 1), None, none).unwrap();
+        }
+        assert_eq!(log.iter().len(), 9);
+    }
+
+    #[test]
     fn gaps_everywhere_fill_the_log() {
         let mut log = Segments::new();
         for index in 0..MAX_ENTRIES as u64 {
@@ -348,6 +357,8 @@ mod tests {
         assert_eq!(log.covered(), MAX_ENTRIES as u64);
         let again = log.insert(range(0, 1), None, none);
         assert_eq!(again, Err(Rejected::Overlap));
+        assert!(Rejected::Full.to_string().contains("too many"));
+        assert!(Rejected::Overlap.to_string().contains("overlaps"));
     }
 
     #[test]

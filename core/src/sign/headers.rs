@@ -207,5 +207,20 @@ mod tests {
         ] {
             assert!(header_value("x", bad).is_err(), "{bad:?}");
         }
+        let error = header_value("x", "a  b").unwrap_err().to_string();
+        assert!(error.contains("byte 2 of 4"), "{error}");
+    }
+
+    #[test]
+    fn what_a_caller_hides_stays_hidden() {
+        let mut secret = HeaderValue::from_static("c2VjcmV0");
+        secret.set_sensitive(true);
+        let mut headers = HeaderMap::new();
+        headers.append("x-a", secret);
+        headers.append("x-a", HeaderValue::from_static("b"));
+        headers.append("x-b", HeaderValue::from_static("b"));
+        let sent = RequestHeaders::new(&headers).unwrap().into_map();
+        assert!(sent["x-a"].is_sensitive());
+        assert!(!sent["x-b"].is_sensitive());
     }
 }

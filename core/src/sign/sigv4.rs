@@ -180,6 +180,7 @@ fn hmac(key: &[u8], message: &str) -> Zeroizing<[u8; 32]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::{HeaderMap, HeaderValue};
 
     #[test]
     fn hmac_agrees_with_rfc_4231() {
@@ -198,11 +199,19 @@ mod tests {
     }
 
     #[test]
-    fn debug_shows_no_key() {
+    fn debug_shows_no_key_and_no_token() {
         let credentials = Credentials::new("AKID", "secret", None).unwrap();
         let region = Region::new("us-east-1").unwrap();
         let scope = Scope::new(UnixTime::from_seconds(0), &region, "s3");
         let key = SigningKey::derive(&credentials, &scope);
         assert_eq!(format!("{key:?}"), "SigningKey(..)");
+        let mut headers = HeaderMap::new();
+        headers.insert("x-amz-security-token", HeaderValue::from_static("t0ken"));
+        let headers = RequestHeaders::new(&headers).unwrap();
+        let request = CanonicalRequest::new(&Method::GET, "/k", "", &headers, "");
+        assert_eq!(request.signed_headers(), "x-amz-security-token");
+        let shown = format!("{request:?}");
+        assert!(shown.contains("x-amz-security-token"), "{shown}");
+        assert!(!shown.contains("t0ken"), "{shown}");
     }
 }

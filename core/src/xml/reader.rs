@@ -457,4 +457,37 @@ mod tests {
         assert_eq!(xml.child().unwrap(), None);
         xml.end().unwrap();
     }
+
+    #[test]
+    fn what_just_fits_the_limits_is_read() {
+        assert!(Reader::new(b"<r/>", 4).is_ok());
+        assert_eq!(Reader::new(b"<r/>", 3).unwrap_err().rule(), Rule::Size);
+        let with_attributes = |count| {
+            let attributes: String = (0..count).map(|n| format!(" a{n}=''")).collect();
+            format!("<r{attributes}><a>1</a></r>")
+        };
+        assert_eq!(only(with_attributes(MAX_ATTRIBUTES)), "1");
+        assert_eq!(rule(with_attributes(MAX_ATTRIBUTES + 1)), Rule::Size);
+        let declared = |len| format!("<?{:len$}?><r><a>1</a></r>", "xml version='1.0'");
+        assert_eq!(only(declared(MAX_DECLARATION)), "1");
+        assert_eq!(rule(declared(MAX_DECLARATION + 1)), Rule::Size);
+    }
+
+    #[test]
+    fn an_open_root_is_no_end() {
+        let mut xml = Reader::new(b"<r>", LIMIT).unwrap();
+        xml.root().unwrap();
+        assert_eq!(xml.end().unwrap_err().rule(), Rule::Xml);
+    }
+
+    #[test]
+    fn debug_tells_where_the_reader_is() {
+        let mut xml = Reader::new(b"<r></r>", LIMIT).unwrap();
+        xml.root().unwrap();
+        let shown = format!("{xml:?}");
+        assert!(
+            shown.contains("position: 3") && shown.contains("depth: 1"),
+            "{shown}"
+        );
+    }
 }

@@ -491,6 +491,9 @@ mod tests {
         }
         let most = format!("0\r\n{}\r\n", "a:b\r\n".repeat(MAX_TRAILER_FIELDS));
         assert_eq!(whole(most.as_bytes()).unwrap().1.len(), MAX_TRAILER_FIELDS);
+        let value = "x".repeat(8_192 - "a:\r\n\r\n".len());
+        let longest = format!("0\r\na:{value}\r\n\r\n");
+        assert_eq!(whole(longest.as_bytes()).unwrap().1["a"], value);
     }
 
     #[test]
