@@ -45,11 +45,7 @@ struct CallWork<O: Operation> {
 
 impl<O: Operation> CallWork<O> {
     fn end(&mut self, cause: Cause) {
-        let attempts = self.tries.as_ref().map_or(0, Tries::sent);
-        self.result = Some(Err(TransferError {
-            attempts,
-            ..TransferError::new(cause)
-        }));
+        self.result = Some(Err(TransferError::new(cause)));
     }
 }
 

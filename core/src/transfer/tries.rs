@@ -62,11 +62,6 @@ impl Tries {
         self.sent
     }
 
-    /// How many attempts were sent.
-    pub(crate) const fn sent(&self) -> u32 {
-        self.sent
-    }
-
     /// Whether an earlier attempt may have taken effect.
     pub(crate) const fn is_ambiguous(&self) -> bool {
         self.ambiguous

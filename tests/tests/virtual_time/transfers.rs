@@ -2,8 +2,9 @@
 
 use crate::common::*;
 use sans3_core::checksum::Algorithm;
-use sans3_core::transfer::{Length, Order, Upload, Verified};
-use sans3_testkit::drive::{Rig, Sink, Source};
+use sans3_core::operation::ListObjectsV2;
+use sans3_core::transfer::{Call, Length, Order, Upload, Verified};
+use sans3_testkit::drive::{ModelPeer, Reply, Rig, Sent, Sink, Source};
 
 #[test]
 fn a_download_of_any_size_is_exact_and_proved() {
@@ -86,4 +87,13 @@ fn each_checksum_algorithm_proves_an_upload() {
             assert!(rig.peer.model.object("b", "up").unwrap().data.to_vec() == bytes);
         }
     }
+}
+
+#[test]
+fn an_error_tells_how_many_requests_were_sent() {
+    let failing = |_, _: &Sent, _: &mut dyn FnMut() -> Reply| Reply::new(500, &[], "");
+    let mut rig = Rig::new(small(), ModelPeer::new(model_with(b""), failing));
+    let call = Call::new(ListObjectsV2::new(bucket()));
+    assert_eq!(rig.call(call).unwrap_err().attempts, 3);
+    assert_eq!(rig.log.len(), 3);
 }
