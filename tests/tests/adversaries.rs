@@ -25,7 +25,7 @@ fn every_test_of_the_table_exists() {
         for (file, name) in row.tests {
             let source = fs::read_to_string(root().join(&file));
             let source = source.unwrap_or_else(|error| panic!("{}: {file}: {error}", row.number));
-            let is_there = functions(&source).any(|found| found == name);
+            let is_there = tests_of(&source).any(|found| found == name);
             assert!(is_there, "{}: {file} has no test {name}", row.number);
             let other = number(&name).is_some_and(|number| number != row.number);
             assert!(!other, "{}: {name} is of another row", row.number);
@@ -44,7 +44,7 @@ fn every_test_with_a_number_is_in_the_table() {
         let file = path.strip_prefix(root()).unwrap().to_str().unwrap();
         let file = file.replace('\\', "/");
         let source = fs::read_to_string(&path).unwrap();
-        for name in functions(&source) {
+        for name in tests_of(&source) {
             let Some(number) = number(name) else { continue };
             let test = (file.clone(), name.to_owned());
             let is_listed = listed.get(&number).is_some_and(|row| row.contains(&test));
@@ -98,10 +98,16 @@ fn number(name: &str) -> Option<usize> {
     rest.split_once('_')?.0.parse().ok()
 }
 
-/// The functions without arguments, tests among them.
-fn functions(source: &str) -> impl Iterator<Item = &str> {
-    source.lines().filter_map(|line| {
+/// The tests: functions that are marked as such, with other attributes between at most.
+fn tests_of(source: &str) -> impl Iterator<Item = &str> {
+    let mut marked = false;
+    source.lines().filter_map(move |line| {
         let line = line.trim_start();
+        let was_marked = marked;
+        marked = line == "#[test]"
+            || line.starts_with("#[tokio::test")
+            || (was_marked && line.starts_with('#'));
+        let line = Some(line).filter(|_| was_marked)?;
         let line = line.strip_prefix("async ").unwrap_or(line);
         let name = line.strip_prefix("fn ")?.split_once("()")?.0;
         name.bytes().all(is_of_a_name).then_some(name)
