@@ -47,6 +47,18 @@ fn rule(cause: &Cause) -> Option<Rule> {
     }
 }
 
+/// A range that is answered with another value of a header breaks this rule.
+fn refused_with(name: &'static str, text: &'static str, broken: Rule) {
+    for (result, ..) in disturbed(move |_, request, ask| {
+        if !is_range(request, MIB) {
+            return ask();
+        }
+        ask().with(name, text)
+    }) {
+        assert_eq!(rule(&result.unwrap_err().cause), Some(broken), "{text}");
+    }
+}
+
 #[test]
 fn adversary_01_a_server_without_ranges_is_read_as_one_stream() {
     for (result, sink, log) in disturbed(|_, request, ask| {
@@ -207,18 +219,7 @@ fn adversary_06_a_content_range_that_is_not_one_is_an_error() {
         " bytes 0 - 9 / 10",
         "",
     ] {
-        for (result, ..) in disturbed(move |_, request, ask| {
-            if !is_range(request, MIB) {
-                return ask();
-            }
-            ask().with("content-range", text)
-        }) {
-            assert_eq!(
-                rule(&result.unwrap_err().cause),
-                Some(Rule::ContentRange),
-                "{text}"
-            );
-        }
+        refused_with("content-range", text, Rule::ContentRange);
     }
 }
 
@@ -310,18 +311,7 @@ fn adversary_10_without_a_content_length_the_count_must_be_exact() {
 #[test]
 fn adversary_11_a_content_length_that_is_no_number_is_refused() {
     for text in ["-1", "+5", "0x10", "1048575", "5,5"] {
-        for (result, ..) in disturbed(move |_, request, ask| {
-            if !is_range(request, MIB) {
-                return ask();
-            }
-            ask().with("content-length", text)
-        }) {
-            assert_eq!(
-                rule(&result.unwrap_err().cause),
-                Some(Rule::ContentLength),
-                "{text}"
-            );
-        }
+        refused_with("content-length", text, Rule::ContentLength);
     }
 }
 
