@@ -61,19 +61,20 @@ fn main() -> ExitCode {
 
 enum Task {
     Help,
-    Bulk {
-        scope: Scope,
-        first: u64,
-        count: u64,
-        within: Duration,
-        jobs: usize,
-        until: Option<Invariant>,
-    },
+    Bulk(Bulk),
     One(Scope, Choices),
-    Exhaustive {
-        faults: u64,
-        most: u64,
-    },
+    Exhaustive { faults: u64, most: u64 },
+}
+
+/// Many runs.
+struct Bulk {
+    scope: Scope,
+    first: u64,
+    count: u64,
+    within: Duration,
+    jobs: usize,
+    /// The promise whose first break ends it.
+    until: Option<Invariant>,
 }
 
 impl Task {
@@ -129,27 +130,20 @@ impl Task {
         let within = minutes.map_or(Duration::MAX, |minutes| {
             Duration::from_secs(minutes.saturating_mul(60))
         });
-        Ok(Self::Bulk {
+        Ok(Self::Bulk(Bulk {
             scope,
             first,
             count: seeds.unwrap_or(u64::MAX),
             within,
             jobs: jobs.unwrap_or(cores).max(1),
             until,
-        })
+        }))
     }
 
     fn carry_out(self) -> ExitCode {
         let broken = match self {
             Self::Help => false,
-            Self::Bulk {
-                scope,
-                first,
-                count,
-                within,
-                jobs,
-                until,
-            } => bulk(scope, first, count, within, jobs, until),
+            Self::Bulk(runs) => bulk(&runs),
             Self::One(scope, choices) => one(scope, &choices),
             Self::Exhaustive { faults, most } => exhaustive(faults, most),
         };
@@ -229,14 +223,15 @@ impl Total {
     }
 }
 
-fn bulk(
-    scope: Scope,
-    first: u64,
-    count: u64,
-    within: Duration,
-    jobs: usize,
-    until: Option<Invariant>,
-) -> bool {
+fn bulk(runs: &Bulk) -> bool {
+    let &Bulk {
+        scope,
+        first,
+        count,
+        within,
+        jobs,
+        until,
+    } = runs;
     // What breaks is told at the end; where the core panics, replaying the seed tells the place.
     std::panic::set_hook(Box::new(|_| {}));
     let began = Instant::now();

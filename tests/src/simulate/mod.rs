@@ -111,13 +111,10 @@ pub fn tell(scope: Scope, choices: &mut Choices) -> (Result<Summary, Broken>, Ve
 /// # Panics
 /// Where an invariant is broken.
 pub fn fuzz(bytes: &[u8]) {
-    let once = || {
-        let mut choices = Choices::from_bytes(bytes);
-        let scenario = Scenario::draw(Scope::All, &mut choices);
-        Simulation::new(scenario, &mut choices, &mut Story::default()).run()
-    };
-    let (first, second) = (once(), once());
-    Invariant::SameLog.holds(first == second, || format!("{first:?}, then {second:?}"));
+    let result = run_twice(Scope::All, || Choices::from_bytes(bytes));
+    if let Err(broken) = result {
+        broken.invariant.is_broken(&broken.how);
+    }
 }
 
 fn play(scope: Scope, choices: &mut Choices, story: &mut Story) -> Result<Summary, Broken> {
