@@ -75,7 +75,7 @@ pub(super) struct Simulation<'a> {
     calendar: Calendar,
     flights: BTreeMap<AttemptId, Box<Flight>>,
     /// Exchanges that have ended, and whose outcomes are not told yet.
-    untold: u32,
+    untold: BTreeSet<AttemptId>,
     pub(super) sinks: BTreeMap<TransferId, Sink>,
     /// Consumers that are going to take what there is.
     releasing: BTreeSet<TransferId>,
@@ -106,7 +106,7 @@ impl<'a> Simulation<'a> {
             now: Instant::ZERO,
             calendar: Calendar::new(scenario.any_order),
             flights: BTreeMap::new(),
-            untold: 0,
+            untold: BTreeSet::new(),
             sinks: BTreeMap::new(),
             releasing: BTreeSet::new(),
             sources: BTreeMap::new(),
@@ -129,7 +129,7 @@ impl<'a> Simulation<'a> {
         while self.step() {
             steps += 1;
             Invariant::NoSpin.holds(steps < MAX_STEPS, || format!("{MAX_STEPS} steps"));
-            let flights = self.flights.len() + index(self.untold.into());
+            let flights = self.flights.len() + self.untold.len();
             self.watch.after_step(&mut self.session, flights);
         }
         self.log.note(&self.now.as_nanos().to_le_bytes());
@@ -295,7 +295,7 @@ impl<'a> Simulation<'a> {
         match self.flights.get_mut(&id) {
             Some(flight) => flight.ending = ending,
             // Its end is on the way to the session already.
-            None if self.untold > 0 => return,
+            None if self.untold.contains(&id) => return,
             None => Invariant::AfterEnd.is_broken("an exchange is ended that is not under way"),
         }
         self.calendar.add(after, Event::End(id));
@@ -421,7 +421,7 @@ impl<'a> Simulation<'a> {
             Event::Arrive(id) => self.arrive(id),
             Event::End(id) => self.end(id),
             Event::Report(outcome) => {
-                self.untold -= 1;
+                self.untold.remove(&outcome.id());
                 self.report(*outcome);
             }
             Event::Ghost(request) => {
@@ -548,7 +548,7 @@ impl<'a> Simulation<'a> {
             self.calendar.add(after, Event::Release(id.transfer()));
         }
         if self.scenario.phased && self.choices.one_in(3) {
-            self.untold += 1;
+            self.untold.insert(id);
             let after = self.delay();
             self.calendar.add(after, Event::Report(Box::new(outcome)));
         } else {
