@@ -66,7 +66,8 @@ impl Query {
     pub fn canonical(&self) -> String {
         let mut pairs: Vec<&(String, String)> = self.0.iter().collect();
         pairs.sort();
-        let mut text = String::new();
+        let len = |(name, value): &(String, String)| name.len() + value.len() + 2;
+        let mut text = String::with_capacity(self.0.iter().map(len).sum());
         for (name, value) in pairs {
             if !text.is_empty() {
                 text.push('&');

@@ -75,7 +75,7 @@ impl Sendable {
     /// The outcome, where the request can't be signed, for example because of a header that
     /// callers may not set.
     pub fn request(&self, wall: UnixTime) -> Result<http::Request<BodySource>, Outcome> {
-        let (mut unsigned, body, hash) = self.describe();
+        let (mut unsigned, body) = self.describe();
         let headers = &mut unsigned.headers;
         headers.insert(header::USER_AGENT, self.context.user_agent.clone());
         let len = match &body {
@@ -88,11 +88,9 @@ impl Sendable {
         if len > 0 || unsigned.method == Method::PUT || unsigned.method == Method::POST {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from(len));
         }
-        match self
-            .context
-            .signer
-            .sign(&unsigned, &hash, self.context.skew.correct(wall))
-        {
+        let now = self.context.skew.correct(wall);
+        let hash = || self.payload_hash(&body);
+        match self.context.signer.seal(unsigned, hash, now) {
             Ok(request) => {
                 self.signed_at.get_or_init(|| wall);
                 Ok(request.map(|()| body))
@@ -162,29 +160,25 @@ impl Sendable {
         }
     }
 
-    fn describe(&self) -> (Unsigned, BodySource, PayloadHash) {
+    fn describe(&self) -> (Unsigned, BodySource) {
         let endpoint = &self.context.endpoint;
         match &self.exchange {
             Exchange::Call(operation) => {
                 let unsigned = operation.request(endpoint);
                 let payload = operation.payload();
-                let hash = PayloadHash::of(&payload);
                 let body = if payload.is_empty() {
                     BodySource::Empty
                 } else {
                     BodySource::Inline(payload)
                 };
-                (unsigned, body, hash)
+                (unsigned, body)
             }
-            Exchange::Read(read) => {
-                let unsigned = read.get.request(endpoint);
-                (unsigned, BodySource::Empty, PayloadHash::EMPTY)
-            }
+            Exchange::Read(read) => (read.get.request(endpoint), BodySource::Empty),
             Exchange::Write(operation, payload) => {
                 let mut unsigned = operation.request(endpoint);
                 let Some(checksum) = self.checksum else {
                     // Hashing always comes first; an unhashed payload is sent unproved, not lost.
-                    return (unsigned, BodySource::Empty, PayloadHash::Unsigned);
+                    return (unsigned, BodySource::Empty);
                 };
                 let header = checksum.algorithm.header();
                 unsigned.headers.insert(header, checksum.header_value());
@@ -194,19 +188,24 @@ impl Sendable {
                     len: payload.len,
                     check,
                 };
-                (unsigned, body, payload_hash(&checksum))
+                (unsigned, body)
             }
         }
     }
-}
 
-/// A SHA-256 that the caller asked for also signs the payload; otherwise the checksum header, which
-/// is signed, stands for the bytes.
-fn payload_hash(checksum: &Checksum) -> PayloadHash {
-    let sha256 = (checksum.algorithm == Algorithm::Sha256)
-        .then(|| checksum.digest.as_bytes().try_into().ok())
-        .flatten();
-    sha256.map_or(PayloadHash::Unsigned, PayloadHash::Sha256)
+    /// What is signed of the body. A SHA-256 that the caller asked for also signs the payload of a
+    /// write; otherwise the checksum header, which is signed, stands for the bytes.
+    fn payload_hash(&self, body: &BodySource) -> PayloadHash {
+        match (&self.exchange, body) {
+            (Exchange::Write(..), _) => self
+                .checksum
+                .filter(|checksum| checksum.algorithm == Algorithm::Sha256)
+                .and_then(|checksum| checksum.digest.as_bytes().try_into().ok())
+                .map_or(PayloadHash::Unsigned, PayloadHash::Sha256),
+            (_, BodySource::Inline(bytes)) => PayloadHash::of(bytes),
+            _ => PayloadHash::EMPTY,
+        }
+    }
 }
 
 /// Turns the error of a specification into what an attempt reports.

@@ -56,11 +56,25 @@ impl Address {
     pub fn path(&self) -> &str {
         &self.path
     }
+
+    /// The URL with this query, which is encoded already.
+    pub(crate) fn url(&self, query: &str) -> String {
+        let mark = if query.is_empty() { "" } else { "?" };
+        [
+            self.scheme.as_str(),
+            "://",
+            &self.authority,
+            &self.path,
+            mark,
+            query,
+        ]
+        .concat()
+    }
 }
 
 /// The address as a URL without query.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}{}", self.scheme, self.authority, self.path)
+        f.write_str(&self.url(""))
     }
 }

@@ -42,12 +42,18 @@ fn escaped(tail: &[u8]) -> Option<(u8, &[u8])> {
 
 fn encode(raw: &[u8], keep_slash: bool) -> String {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    let mut text = String::with_capacity(raw.len() + raw.len() / 4);
-    for &byte in raw {
-        let plain = byte.is_ascii_alphanumeric()
+    let is_plain = |byte: u8| {
+        byte.is_ascii_alphanumeric()
             || matches!(byte, b'-' | b'.' | b'_' | b'~')
-            || (keep_slash && byte == b'/');
-        if plain {
+            || (keep_slash && byte == b'/')
+    };
+    let escaped = raw.iter().filter(|&&byte| !is_plain(byte)).count();
+    if escaped == 0 {
+        return String::from_utf8_lossy(raw).into_owned();
+    }
+    let mut text = String::with_capacity(raw.len() + 2 * escaped);
+    for &byte in raw {
+        if is_plain(byte) {
             text.push(char::from(byte));
         } else {
             text.push('%');

@@ -117,23 +117,19 @@ impl Endpoint {
 
     /// Where requests about the bucket, or about one of its objects, go.
     pub fn address(&self, bucket: &BucketName, key: Option<&ObjectKey>) -> Address {
-        let mut path = String::from(&*self.base_path);
-        let authority = if self.is_virtual_host(bucket) {
-            format!("{bucket}.{}", self.authority).into()
+        let base = &*self.base_path;
+        let (authority, slash, bucket) = if self.is_virtual_host(bucket) {
+            let authority = [bucket.as_str(), ".", &self.authority].concat();
+            (authority.into(), "", "")
         } else {
-            path.push('/');
             // All that a bucket's name may hold encodes to itself.
-            path.push_str(bucket.as_str());
-            self.authority.clone()
+            (self.authority.clone(), "/", bucket.as_str())
         };
-        match key {
-            Some(key) => {
-                path.push('/');
-                path.push_str(&encode_path(key.as_bytes()));
-            }
-            None if path.is_empty() => path.push('/'),
-            None => {}
-        }
+        let path = match key {
+            Some(key) => [base, slash, bucket, "/", &encode_path(key.as_bytes())].concat(),
+            None if base.is_empty() && bucket.is_empty() => "/".to_owned(),
+            None => [base, slash, bucket].concat(),
+        };
         Address {
             scheme: self.scheme,
             authority,

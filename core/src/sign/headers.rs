@@ -1,4 +1,4 @@
-use http::header::{AUTHORIZATION, GetAll, HOST};
+use http::header::GetAll;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::error::SpecError;
@@ -31,21 +31,28 @@ impl RequestHeaders {
         Ok(Self(canonical))
     }
 
+    /// As [`new`](Self::new), of headers that nobody else has use for. Ours are canonical by their
+    /// making, so that nearly all are taken as they are.
+    pub(super) fn from_map(headers: HeaderMap) -> Result<Self, SpecError> {
+        let is_canonical = headers.len() == headers.keys_len()
+            && headers.iter().all(|(name, value)| {
+                Self::is_never_signed(name) || first_odd(value.as_bytes()).is_none()
+            });
+        if is_canonical {
+            Ok(Self(headers))
+        } else {
+            Self::new(&headers)
+        }
+    }
+
     /// Whether a header is left out of every signature: those that belong to a connection, or that
     /// proxies change on the way.
     pub fn is_never_signed(name: &HeaderName) -> bool {
-        const NEVER: [&str; 9] = [
-            "connection",
-            "expect",
-            "keep-alive",
-            "te",
-            "trailer",
-            "transfer-encoding",
-            "upgrade",
-            "user-agent",
-            "x-amzn-trace-id",
-        ];
-        NEVER.contains(&name.as_str()) || name.as_str().starts_with("proxy-")
+        match name.as_str() {
+            "connection" | "expect" | "keep-alive" | "te" | "trailer" | "transfer-encoding"
+            | "upgrade" | "user-agent" | "x-amzn-trace-id" => true,
+            name => name.starts_with("proxy-"),
+        }
     }
 
     /// Adds a header whose value is of ours, and canonical by its making.
@@ -81,11 +88,6 @@ impl RequestHeaders {
 /// doesn't repeat the text.
 pub fn header_value(subject: &'static str, text: &str) -> Result<HeaderValue, SpecError> {
     let bytes = text.as_bytes();
-    let edge = |at: usize| at == 0 || at + 1 == bytes.len() || bytes[at - 1] == b' ';
-    let odd = |(at, &byte): (usize, &u8)| match byte {
-        b' ' => edge(at),
-        _ => !byte.is_ascii_graphic(),
-    };
     let refused = |at: usize| {
         SpecError::new(
             subject,
@@ -93,30 +95,43 @@ pub fn header_value(subject: &'static str, text: &str) -> Result<HeaderValue, Sp
             format!("0x{:02x} at byte {at} of {}", bytes[at], bytes.len()),
         )
     };
-    match bytes.iter().enumerate().position(odd) {
+    match first_odd(bytes) {
         Some(at) => Err(refused(at)),
         None => HeaderValue::from_str(text).map_err(|_| refused(0)),
     }
 }
 
+/// The first byte that a canonical value can't have where it stands: canonical are visible ASCII
+/// and single spaces inside.
+fn first_odd(value: &[u8]) -> Option<usize> {
+    let edge = |at: usize| at == 0 || at + 1 == value.len() || value[at - 1] == b' ';
+    value.iter().enumerate().position(|(at, &byte)| match byte {
+        b' ' => edge(at),
+        _ => !byte.is_ascii_graphic(),
+    })
+}
+
 /// Refuses headers that signing makes itself: a caller's own would be signed over, or be sent
 /// beside ours.
 pub(super) fn refuse_reserved(headers: &HeaderMap) -> Result<(), SpecError> {
-    let reserved = [
-        AUTHORIZATION,
-        HOST,
-        X_AMZ_CONTENT_SHA256,
-        X_AMZ_DATE,
-        X_AMZ_SECURITY_TOKEN,
-    ];
-    let Some(name) = reserved.iter().find(|&name| headers.contains_key(name)) else {
-        return Ok(());
+    let is_reserved = |name: &&HeaderName| {
+        matches!(
+            name.as_str(),
+            "authorization"
+                | "host"
+                | "x-amz-content-sha256"
+                | "x-amz-date"
+                | "x-amz-security-token"
+        )
     };
-    Err(SpecError::new(
-        "header",
-        "none of those that signing adds",
-        name.as_str(),
-    ))
+    match headers.keys().find(is_reserved) {
+        Some(name) => Err(SpecError::new(
+            "header",
+            "none of those that signing adds",
+            name.as_str(),
+        )),
+        None => Ok(()),
+    }
 }
 
 pub(super) const X_AMZ_CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-content-sha256");

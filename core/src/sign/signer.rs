@@ -3,12 +3,12 @@ use core::time::Duration;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::header::{AUTHORIZATION, HOST};
-use http::{HeaderValue, Request, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 
 use super::headers::{X_AMZ_CONTENT_SHA256, X_AMZ_DATE, X_AMZ_SECURITY_TOKEN, refuse_reserved};
 use super::sigv4::{ALGORITHM, CanonicalRequest, Scope, SigningKey, authorization};
 use super::{Credentials, PayloadHash, RequestHeaders};
-use crate::endpoint::Region;
+use crate::endpoint::{Address, Region};
 use crate::error::SpecError;
 use crate::request::{Query, Unsigned};
 use crate::time::UnixTime;
@@ -50,14 +50,31 @@ impl Signer {
         payload: &PayloadHash,
         now: UnixTime,
     ) -> Result<Request<()>, SpecError> {
-        let query = unsigned.query.canonical();
-        let mut headers = canonical_headers(unsigned)?;
+        self.seal(unsigned.clone(), || *payload, now)
+    }
+
+    /// As [`sign`](Self::sign), of a request that nobody else has use for. `payload` is asked for
+    /// only where there is something to sign.
+    pub(crate) fn seal(
+        &self,
+        unsigned: Unsigned,
+        payload: impl FnOnce() -> PayloadHash,
+        now: UnixTime,
+    ) -> Result<Request<()>, SpecError> {
+        let Unsigned {
+            method,
+            address,
+            query,
+            headers,
+        } = unsigned;
+        let mut headers = canonical_headers(headers, &address, &query)?;
+        let query = query.canonical();
         if let Some(identity) = &self.0 {
-            identity.authorise(unsigned, &query, &mut headers, payload, now)?;
+            identity.authorise(&method, address.path(), &query, &mut headers, payload(), now)?;
         }
         let mut request = Request::new(());
-        *request.method_mut() = unsigned.method.clone();
-        *request.uri_mut() = uri(url(unsigned, &query))?;
+        *request.method_mut() = method;
+        *request.uri_mut() = uri(address.url(&query))?;
         *request.headers_mut() = headers.into_map();
         Ok(request)
     }
@@ -86,9 +103,10 @@ impl Signer {
             let seen = format!("{expires:?}");
             return Err(SpecError::new("presigned URL", "1 second to 7 days", seen));
         }
-        let headers = canonical_headers(unsigned)?;
+        let (address, headers) = (&unsigned.address, unsigned.headers.clone());
+        let headers = canonical_headers(headers, address, &unsigned.query)?;
         let query = identity.presigned_query(unsigned, &headers, seconds, now);
-        Ok(url(unsigned, &query))
+        Ok(address.url(&query))
     }
 }
 
@@ -103,10 +121,11 @@ impl Identity {
     /// Adds the headers of a signed request.
     fn authorise(
         &self,
-        unsigned: &Unsigned,
+        method: &Method,
+        path: &str,
         query: &str,
         headers: &mut RequestHeaders,
-        payload: &PayloadHash,
+        payload: PayloadHash,
         now: UnixTime,
     ) -> Result<(), SpecError> {
         let scope = self.scope(now);
@@ -116,8 +135,7 @@ impl Identity {
         if let Some(token) = self.credentials.session_token() {
             headers.insert(X_AMZ_SECURITY_TOKEN, sensitive(token)?);
         }
-        let path = unsigned.address.path();
-        let request = CanonicalRequest::new(&unsigned.method, path, query, headers, &payload);
+        let request = CanonicalRequest::new(method, path, query, headers, &payload);
         let signature = self.key(&scope).sign(&scope.string_to_sign(&request));
         let id = self.credentials.access_key_id();
         let text = authorization(id, &scope, &request, &signature);
@@ -186,12 +204,16 @@ impl fmt::Debug for Identity {
     }
 }
 
-/// The request's headers with `host`.
-fn canonical_headers(unsigned: &Unsigned) -> Result<RequestHeaders, SpecError> {
-    refuse_reserved(&unsigned.headers)?;
-    refuse_reserved_parameters(&unsigned.query)?;
-    let mut headers = RequestHeaders::new(&unsigned.headers)?;
-    headers.insert(HOST, value(unsigned.address.authority())?);
+/// A request's headers with `host`.
+fn canonical_headers(
+    headers: HeaderMap,
+    address: &Address,
+    query: &Query,
+) -> Result<RequestHeaders, SpecError> {
+    refuse_reserved(&headers)?;
+    refuse_reserved_parameters(query)?;
+    let mut headers = RequestHeaders::from_map(headers)?;
+    headers.insert(HOST, value(address.authority())?);
     Ok(headers)
 }
 
@@ -219,11 +241,6 @@ fn refuse_reserved_parameters(query: &Query) -> Result<(), SpecError> {
         )),
         None => Ok(()),
     }
-}
-
-fn url(unsigned: &Unsigned, query: &str) -> String {
-    let mark = if query.is_empty() { "" } else { "?" };
-    format!("{}{mark}{query}", unsigned.address)
 }
 
 fn uri(url: String) -> Result<Uri, SpecError> {
