@@ -176,7 +176,7 @@ impl UnixTime {
     fn from_civil(c: Civil) -> Option<Self> {
         let in_range = (1970..=9999).contains(&c.year)
             && (1..=12).contains(&c.month)
-            && (1..=31).contains(&c.day)
+            && (1..=days_of_month(c.year, c.month)).contains(&c.day)
             && (0..24).contains(&c.hour)
             && (0..60).contains(&c.minute)
             && (0..=60).contains(&c.second);
@@ -190,10 +190,6 @@ impl UnixTime {
         let day_of_year = (153 * march_month + 2) / 5 + c.day - 1;
         let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
         let days = era * 146_097 + day_of_era - 719_468;
-        // 30 February would be a day in March.
-        if Self(days * 86_400).civil().month != c.month {
-            return None;
-        }
         Some(Self::from_seconds(
             days * 86_400 + c.hour * 3_600 + c.minute * 60 + c.second,
         ))
@@ -224,13 +220,21 @@ const MONTHS: [&str; 12] = [
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
 ];
 
-/// Digits alone: `str::parse` would also take a sign.
-fn digits(text: &str) -> Option<i64> {
-    if text.bytes().all(|b| b.is_ascii_digit()) {
-        text.parse().ok()
-    } else {
-        None
+fn days_of_month(year: i64, month: i64) -> i64 {
+    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    match month {
+        2 => 28 + i64::from(is_leap),
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
     }
+}
+
+/// Two or four digits and nothing else: `str::parse` would also take a sign.
+fn digits(text: &str) -> Option<i64> {
+    text.bytes().try_fold(0, |number, byte| {
+        let digit = byte.is_ascii_digit().then(|| i64::from(byte - b'0'))?;
+        Some(number * 10 + digit)
+    })
 }
 
 #[cfg(test)]

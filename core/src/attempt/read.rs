@@ -2,7 +2,7 @@ use core::ops::Range;
 
 use http::StatusCode;
 
-use super::outcome::{Failure, ReadReport, Version};
+use super::outcome::{Ending, Failure, ReadReport, Version};
 use crate::checksum::{Algorithm, Checksum, Hasher};
 use crate::error::{Rule, Violation};
 use crate::etag::ETag;
@@ -191,8 +191,20 @@ impl ObjectBody {
         Ok(placed.then(|| (at + skipped as u64, skipped..chunk.len())))
     }
 
-    /// Whether all bytes came, and are what the answer's head declared.
-    pub(super) fn end(&self) -> Result<(), Failure> {
+    /// What came, and whether that is all and what the answer's head declared; `broken` says that
+    /// it is not.
+    pub(super) fn finish(self, broken: Option<Failure>) -> Ending {
+        let checksums = self.checksums();
+        let end = broken.map_or_else(|| self.end(&checksums), Err);
+        let report = ReadReport {
+            version: self.version,
+            range: ByteRange::new(self.start, self.at),
+            checksums,
+        };
+        Ending::Read { report, end }
+    }
+
+    fn end(&self, checksums: &[Checksum]) -> Result<(), Failure> {
         if self.at != self.end {
             let expected = format!("a body of {} bytes", self.end - self.start);
             return Err(broken(
@@ -202,22 +214,13 @@ impl ObjectBody {
             ));
         }
         let Some(due) = self.due else { return Ok(()) };
-        let seen = self
-            .checksums()
-            .into_iter()
-            .find(|sum| sum.algorithm == due.algorithm);
-        match seen {
-            Some(seen) if seen == due => Ok(()),
+        let mut same = checksums
+            .iter()
+            .filter(|sum| sum.algorithm == due.algorithm);
+        match same.next() {
+            Some(seen) if *seen == due => Ok(()),
             Some(seen) => Err(broken(Rule::Checksum, due.to_string(), seen.to_string())),
             None => Err(broken(Rule::Checksum, due.to_string(), "none".into())),
-        }
-    }
-
-    pub(super) fn report(&self) -> ReadReport {
-        ReadReport {
-            version: self.version.clone(),
-            range: ByteRange::new(self.start, self.at),
-            checksums: self.checksums(),
         }
     }
 

@@ -9,8 +9,10 @@ use super::read::{ObjectBody, Read, broken};
 use super::stall::StallClock;
 use super::{AttemptId, ErasedOperation, Exchange, Sendable};
 use crate::checksum::Checksum;
-use crate::error::{Rule, SinkError, TransportErrorKind};
-use crate::operation::{OperationKind, refusal};
+use crate::error::{Rule, S3Error, SinkError, TransportErrorKind};
+use crate::operation::{
+    Answer, OperationKind, ResponseError, add_body, content_length, refusal_by_head,
+};
 use crate::range::Unsatisfied;
 use crate::retry::ClockSkew;
 use crate::time::UnixTime;
@@ -22,6 +24,15 @@ const REFUSAL_LIMIT: usize = 64 * 1024;
 #[derive(Debug)]
 #[must_use = "an attempt must end in an outcome"]
 pub struct Receiving {
+    known: Known,
+    clock: StallClock,
+    body: Body,
+    stopped: Option<Failure>,
+}
+
+/// What the outcome says besides how the answer ended.
+#[derive(Debug)]
+struct Known {
     id: AttemptId,
     generation: u32,
     skew: ClockSkew,
@@ -29,30 +40,33 @@ pub struct Receiving {
     answered_at: UnixTime,
     date: Option<UnixTime>,
     payload: Option<(u64, u64, Checksum)>,
+    /// Whether the connection is good for more if the body ends well.
     reusable: bool,
-    clock: StallClock,
-    body: Body,
-    stopped: Option<Failure>,
 }
 
 #[derive(Debug)]
 enum Body {
     Object(ObjectBody),
+    /// The head has said it all.
+    Told(Result<Answer, ResponseError>),
+    /// A small body, held whole up to a limit, and the head that it belongs to.
     Answer {
         operation: Arc<dyn ErasedOperation>,
-        held: Held,
+        head: response::Parts,
+        bytes: Vec<u8>,
     },
-    Refusal {
-        kind: OperationKind,
-        pinned: bool,
-        held: Held,
-    },
+    Refusal(Refusal),
 }
 
-/// A small body, held whole up to a limit.
+/// A refusal whose body is coming in.
 #[derive(Debug)]
-struct Held {
-    head: response::Parts,
+struct Refusal {
+    /// What the head says.
+    error: Box<S3Error>,
+    /// The request was for one version alone.
+    pinned: bool,
+    /// The head says that the object has no bytes.
+    empty: bool,
     bytes: Vec<u8>,
 }
 
@@ -112,14 +126,16 @@ impl Receiving {
         };
         match body {
             Ok(body) => Ok(Self {
-                id,
-                generation: context.generation,
-                skew: context.skew,
-                signed_at,
-                answered_at: wall,
-                date,
-                payload,
-                reusable: sent == Sent::All && is_clean(head.status),
+                known: Known {
+                    id,
+                    generation: context.generation,
+                    skew: context.skew,
+                    signed_at,
+                    answered_at: wall,
+                    date,
+                    payload,
+                    reusable: sent == Sent::All && is_clean(head.status),
+                },
                 clock: StallClock::new(context.stall),
                 body,
                 stopped: None,
@@ -160,17 +176,21 @@ impl Receiving {
                     Err(StopReading)
                 }
             },
-            Body::Answer { operation, held } => {
+            // What follows such a head is not of this answer.
+            Body::Told(_) => Ok(Placement::Internal),
+            Body::Answer {
+                operation, bytes, ..
+            } => {
                 let limit = operation.body_limit();
-                if held.take(chunk, limit) {
+                if take(bytes, chunk, limit) {
                     return Ok(Placement::Internal);
                 }
                 let expected = format!("an answer of at most {limit} bytes");
                 self.stopped = Some(broken(Rule::Size, expected, "more".into()));
                 Err(StopReading)
             }
-            Body::Refusal { held, .. } => {
-                if held.take(chunk, REFUSAL_LIMIT) {
+            Body::Refusal(refusal) => {
+                if take(&mut refusal.bytes, chunk, REFUSAL_LIMIT) {
                     Ok(Placement::Internal)
                 } else {
                     Err(StopReading)
@@ -181,28 +201,23 @@ impl Receiving {
 
     /// The body has ended, or nothing more of it is wanted.
     pub fn finish(self) -> Outcome {
-        let reusable = self.reusable && self.stopped.is_none();
-        let ending = match (&self.body, &self.stopped) {
-            (Body::Object(body), stopped) => {
-                let end = stopped.clone().map_or_else(|| body.end(), Err);
-                Ending::Read {
-                    report: body.report(),
-                    end,
-                }
-            }
-            (_, Some(failure)) => Ending::Failed(failure.clone()),
-            (Body::Answer { operation, held }, None) => {
-                match operation.parse(&held.head, &held.bytes) {
-                    Ok(answer) => Ending::Answered(answer),
-                    Err(error) => Ending::Failed(error.into()),
-                }
-            }
-            (Body::Refusal { kind, pinned, held }, None) => {
-                Ending::Failed(held.refusal(*kind, *pinned))
-            }
+        let reusable = self.known.reusable && self.stopped.is_none();
+        let ending = match (self.body, self.stopped) {
+            (Body::Object(body), stopped) => body.finish(stopped),
+            (_, Some(failure)) => Ending::Failed(failure),
+            (Body::Told(answer), None) => answer.into(),
+            (
+                Body::Answer {
+                    operation,
+                    head,
+                    bytes,
+                },
+                None,
+            ) => operation.parse(&head, &bytes).into(),
+            (Body::Refusal(refusal), None) => Ending::Failed(refusal.into()),
         };
         let reusable = reusable && !matches!(&ending, Ending::Read { end: Err(_), .. });
-        self.outcome(ending, reusable)
+        self.known.outcome(ending, reusable)
     }
 
     /// The exchange broke before the body's end. What came and was placed is kept; `detail` is for
@@ -222,22 +237,22 @@ impl Receiving {
 
     /// The bytes could not be placed. Nothing that came counts: which of it is in place is unknown.
     pub fn on_sink_error(self, error: SinkError) -> Outcome {
-        self.outcome(Ending::Failed(Failure::Sink(error)), false)
+        let ending = Ending::Failed(Failure::Sink(error));
+        self.known.outcome(ending, false)
     }
 
     fn fail(self, failure: Failure) -> Outcome {
-        let ending = match &self.body {
-            Body::Object(body) => Ending::Read {
-                report: body.report(),
-                end: Err(failure),
-            },
+        let ending = match self.body {
+            Body::Object(body) => body.finish(Some(failure)),
             // A refusal whose body broke off is still a refusal: the status has come.
-            Body::Refusal { kind, pinned, held } => Ending::Failed(held.refusal(*kind, *pinned)),
-            Body::Answer { .. } => Ending::Failed(failure),
+            Body::Refusal(refusal) => Ending::Failed(refusal.into()),
+            Body::Told(_) | Body::Answer { .. } => Ending::Failed(failure),
         };
-        self.outcome(ending, false)
+        self.known.outcome(ending, false)
     }
+}
 
+impl Known {
     fn outcome(self, ending: Ending, reusable: bool) -> Outcome {
         Outcome {
             id: self.id,
@@ -253,38 +268,44 @@ impl Receiving {
     }
 }
 
-impl Held {
-    fn new(head: &response::Parts) -> Self {
-        Self {
-            head: head.clone(),
-            bytes: Vec::new(),
+impl From<Result<Answer, ResponseError>> for Ending {
+    fn from(answer: Result<Answer, ResponseError>) -> Self {
+        match answer {
+            Ok(answer) => Self::Answered(answer),
+            Err(error) => Self::Failed(error.into()),
         }
     }
+}
 
-    /// Appends what fits; false where something did not.
-    fn take(&mut self, chunk: &[u8], limit: usize) -> bool {
-        let room = limit.saturating_sub(self.bytes.len()).min(chunk.len());
-        self.bytes.extend_from_slice(&chunk[..room]);
-        room == chunk.len()
-    }
-
-    fn refusal(&self, kind: OperationKind, pinned: bool) -> Failure {
-        let refusal = Failure::from(refusal(kind, &self.head, &self.bytes));
-        if pinned && self.head.status == StatusCode::PRECONDITION_FAILED {
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        let Refusal {
+            mut error,
+            pinned,
+            empty,
+            bytes,
+        } = refusal;
+        if pinned && error.status == StatusCode::PRECONDITION_FAILED {
             let expected = "the version that the first answer was of".into();
-            return Failure::Changed {
+            return Self::Changed {
                 expected,
                 seen: "412 Precondition Failed".into(),
             };
         }
-        let size = Unsatisfied::from_headers(&self.head.headers).map(|seen| seen.total);
-        match refusal {
-            Failure::Refused(error) if error.status == 416 && size == Some(0) => {
-                Failure::NoBytes(error)
-            }
-            refusal => refusal,
+        add_body(&mut error, &bytes);
+        if empty {
+            Self::NoBytes(error)
+        } else {
+            Self::Refused(error)
         }
     }
+}
+
+/// Appends what fits; false where something did not.
+fn take(bytes: &mut Vec<u8>, chunk: &[u8], limit: usize) -> bool {
+    let room = limit.saturating_sub(bytes.len()).min(chunk.len());
+    bytes.extend_from_slice(&chunk[..room]);
+    room == chunk.len()
 }
 
 fn read_body(read: &Read, head: &response::Parts) -> Result<Body, Failure> {
@@ -302,13 +323,25 @@ fn answer_body(
     head: &response::Parts,
     kind: OperationKind,
 ) -> Result<Body, Failure> {
-    if head.status.is_success() {
-        return Ok(Body::Answer {
-            operation,
-            held: Held::new(head),
-        });
+    if !head.status.is_success() {
+        return refusal_body(head, kind, false);
     }
-    refusal_body(head, kind, false)
+    Ok(if is_bodiless(kind, head) {
+        Body::Told(operation.parse(head, b""))
+    } else {
+        Body::Answer {
+            operation,
+            head: head.clone(),
+            bytes: Vec::new(),
+        }
+    })
+}
+
+/// Whether no body can follow a head (RFC 9112, section 6.3): then it need not be kept.
+fn is_bodiless(kind: OperationKind, head: &response::Parts) -> bool {
+    matches!(kind, OperationKind::HeadObject | OperationKind::HeadBucket)
+        || head.status == StatusCode::NO_CONTENT
+        || content_length(&head.headers) == Ok(Some(0))
 }
 
 fn refusal_body(
@@ -324,11 +357,13 @@ fn refusal_body(
             format!("status {}", head.status.as_u16()),
         ));
     }
-    Ok(Body::Refusal {
-        kind,
+    let size = || Unsatisfied::from_headers(&head.headers).map(|seen| seen.total);
+    Ok(Body::Refusal(Refusal {
+        error: Box::new(refusal_by_head(kind, head)),
         pinned,
-        held: Held::new(head),
-    })
+        empty: head.status == StatusCode::RANGE_NOT_SATISFIABLE && size() == Some(0),
+        bytes: Vec::new(),
+    }))
 }
 
 /// Whether the connection is good for more after an answer with this status. What a server does

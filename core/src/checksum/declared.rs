@@ -41,17 +41,25 @@ const TYPE: &str = "x-amz-checksum-type";
 /// What else starts like the header of a checksum.
 const NOT_CHECKSUMS: [&str; 3] = [TYPE, "x-amz-checksum-algorithm", "x-amz-checksum-mode"];
 
+/// The headers of an answer that are about checksums, with all their values.
+type Fields<'a> = Vec<(&'a str, &'a HeaderValue)>;
+
 impl Declared {
     /// Reads the headers of an answer.
     ///
     /// The form of a value follows from `x-amz-checksum-type`, or without one from its text: `-N`
     /// makes a composite. A type that is not known makes every value unknown.
     pub fn from_headers(headers: &HeaderMap) -> Self {
+        let fields: Fields<'_> = headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value))
+            .filter(|(name, _)| name.starts_with(PREFIX))
+            .collect();
         let mut declared = Self {
-            unknown: unknown_algorithms(headers),
+            unknown: unknown_algorithms(&fields),
             ..Self::default()
         };
-        let form = match Form::from_headers(headers) {
+        let form = match Form::of(&fields) {
             Ok(form) => form,
             Err(fault) => {
                 declared.malformed.push(fault);
@@ -59,7 +67,7 @@ impl Declared {
             }
         };
         for algorithm in PREFERENCE {
-            match only_value(headers, algorithm) {
+            match only_value(&fields, algorithm.header_text()) {
                 Ok(Some(value)) => declared.take(algorithm, &form, value.as_bytes()),
                 Ok(None) => {}
                 Err(fault) => declared.malformed.push(fault),
@@ -110,14 +118,10 @@ enum Form {
 }
 
 impl Form {
-    fn from_headers(headers: &HeaderMap) -> Result<Self, Violation> {
-        let mut values = headers.get_all(TYPE).iter();
-        let Some(value) = values.next() else {
+    fn of(fields: &Fields<'_>) -> Result<Self, Violation> {
+        let Some(value) = only_value(fields, TYPE)? else {
             return Ok(Self::Unstated);
         };
-        if values.any(|other| other != value) {
-            return Err(two_values(TYPE));
-        }
         Ok(match value.as_bytes() {
             b"FULL_OBJECT" => Self::FullObject,
             b"COMPOSITE" => Self::Composite,
@@ -126,37 +130,32 @@ impl Form {
     }
 }
 
-/// The value of an algorithm's header. A proxy may repeat it, but not change it.
-fn only_value(
-    headers: &HeaderMap,
-    algorithm: Algorithm,
-) -> Result<Option<&HeaderValue>, Violation> {
-    let name = algorithm.header();
-    let mut values = headers.get_all(&name).iter();
+/// The value of a header. A proxy may repeat it, but not change it.
+fn only_value<'a>(fields: &Fields<'a>, name: &str) -> Result<Option<&'a HeaderValue>, Violation> {
+    let mut values = fields
+        .iter()
+        .filter_map(|&(field, value)| (field == name).then_some(value));
     let first = values.next();
     if values.any(|other| Some(other) != first) {
-        return Err(two_values(name.as_str()));
+        let expected = format!("one value of {name}");
+        let seen = "several that differ";
+        return Err(Violation::new(Rule::ChecksumFormat, expected, seen));
     }
     Ok(first)
 }
 
-fn two_values(name: &str) -> Violation {
-    Violation::new(
-        Rule::ChecksumFormat,
-        format!("one value of {name}"),
-        "several that differ",
-    )
-}
-
-fn unknown_algorithms(headers: &HeaderMap) -> Vec<String> {
-    let known = PREFERENCE.map(Algorithm::header);
-    let mut names: Vec<String> = headers
-        .keys()
-        .filter(|name| !known.contains(name) && !NOT_CHECKSUMS.contains(&name.as_str()))
-        .filter_map(|name| name.as_str().strip_prefix(PREFIX))
-        .map(str::to_ascii_uppercase)
+fn unknown_algorithms(fields: &Fields<'_>) -> Vec<String> {
+    let is_known = |name: &str| {
+        let mut known = PREFERENCE.into_iter().map(Algorithm::header_text);
+        NOT_CHECKSUMS.contains(&name) || known.any(|known| known == name)
+    };
+    let mut names: Vec<String> = fields
+        .iter()
+        .filter(|(name, _)| !is_known(name))
+        .map(|(name, _)| name[PREFIX.len()..].to_ascii_uppercase())
         .collect();
     names.sort_unstable();
+    names.dedup();
     names
 }
 

@@ -78,13 +78,18 @@ impl Algorithm {
     /// The header that carries the checksum of a body or object: `x-amz-checksum-*` (S3 user
     /// guide, "Checking object integrity"), for MD5 `Content-MD5` (RFC 1864).
     pub const fn header(self) -> HeaderName {
-        HeaderName::from_static(match self {
+        HeaderName::from_static(self.header_text())
+    }
+
+    /// The name of the [`header`](Self::header).
+    pub(super) const fn header_text(self) -> &'static str {
+        match self {
             Self::Crc64Nvme => "x-amz-checksum-crc64nvme",
             Self::Crc32 => "x-amz-checksum-crc32",
             Self::Crc32c => "x-amz-checksum-crc32c",
             Self::Sha256 => "x-amz-checksum-sha256",
             Self::Md5 => "content-md5",
-        })
+        }
     }
 
     /// The length of its digest in bytes.
@@ -175,7 +180,7 @@ impl Checksum {
 
     /// The value of the [`header`](Algorithm::header): the digest in base64.
     pub fn header_value(&self) -> HeaderValue {
-        HeaderValue::from_str(&self.digest.base64()).expect("base64 is visible ASCII")
+        HeaderValue::try_from(self.digest.base64()).expect("base64 is visible ASCII")
     }
 }
 

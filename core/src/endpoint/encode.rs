@@ -47,11 +47,12 @@ fn encode(raw: &[u8], keep_slash: bool) -> String {
             || matches!(byte, b'-' | b'.' | b'_' | b'~')
             || (keep_slash && byte == b'/')
     };
-    let escaped = raw.iter().filter(|&&byte| !is_plain(byte)).count();
-    if escaped == 0 {
-        return String::from_utf8_lossy(raw).into_owned();
+    if let Ok(text) = core::str::from_utf8(raw)
+        && text.bytes().all(is_plain)
+    {
+        return text.to_owned();
     }
-    let mut text = String::with_capacity(raw.len() + 2 * escaped);
+    let mut text = String::with_capacity(raw.len() + raw.len() / 4);
     for &byte in raw {
         if is_plain(byte) {
             text.push(char::from(byte));

@@ -110,11 +110,11 @@ impl Operation for CompleteMultipartUpload {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/xml"));
         if let Some(size) = self.object_size {
-            headers.insert("x-amz-mp-object-size", HeaderValue::from(size));
+            headers.insert(header::OBJECT_SIZE, HeaderValue::from(size));
         }
         if let Some(checksum) = self.checksum.filter(|c| c.algorithm.is_combinable()) {
             let scope = HeaderValue::from_static("FULL_OBJECT");
-            headers.insert("x-amz-checksum-type", scope);
+            headers.insert(header::CHECKSUM_TYPE, scope);
             headers.insert(checksum.algorithm.header(), checksum.header_value());
         }
         header::set_conditions(&mut headers, self.if_match.as_ref(), self.if_none_match);
@@ -146,7 +146,7 @@ impl Operation for CompleteMultipartUpload {
         let output =
             read_answer::<Self, _>("CompleteMultipartUploadResult", head, body, read_result)?;
         Ok(CompleteMultipartUploadOutput {
-            version_id: header::text(&head.headers, "x-amz-version-id"),
+            version_id: header::text(&head.headers, header::VERSION_ID),
             ..output
         })
     }

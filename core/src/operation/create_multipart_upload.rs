@@ -3,7 +3,7 @@ use http::{HeaderMap, HeaderValue, Method};
 
 use super::answer::answers_as;
 use super::document::{read_answer, required};
-use super::{Operation, OperationKind, PutOptions, ResponseError, SMALL_BODY, UploadId};
+use super::{Operation, OperationKind, PutOptions, ResponseError, SMALL_BODY, UploadId, header};
 use crate::checksum::Algorithm;
 use crate::endpoint::{BucketName, Endpoint, ObjectKey};
 use crate::error::Violation;
@@ -63,8 +63,8 @@ impl Operation for CreateMultipartUpload {
                 true => HeaderValue::from_static("FULL_OBJECT"),
                 false => HeaderValue::from_static("COMPOSITE"),
             };
-            headers.insert("x-amz-checksum-algorithm", name);
-            headers.insert("x-amz-checksum-type", scope);
+            headers.insert(header::CHECKSUM_ALGORITHM, name);
+            headers.insert(header::CHECKSUM_TYPE, scope);
         }
         Unsigned {
             method: Method::POST,

@@ -50,10 +50,10 @@ impl Operation for DeleteObject {
 
     fn parse(&self, head: &Parts, body: &[u8]) -> Result<Self::Output, ResponseError> {
         expect_head(&[200, 204], Self::KIND, head, body)?;
-        let marker = header::text(&head.headers, "x-amz-delete-marker");
+        let marker = header::text(&head.headers, header::DELETE_MARKER);
         Ok(DeleteObjectOutput {
             delete_marker: marker.as_deref() == Some("true"),
-            version_id: header::text(&head.headers, "x-amz-version-id"),
+            version_id: header::text(&head.headers, header::VERSION_ID),
         })
     }
 

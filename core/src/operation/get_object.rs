@@ -72,7 +72,7 @@ impl GetObject {
         }
         if self.checksum_mode {
             let enabled = HeaderValue::from_static("ENABLED");
-            headers.insert("x-amz-checksum-mode", enabled);
+            headers.insert(header::CHECKSUM_MODE, enabled);
         }
         Unsigned {
             method: Method::GET,

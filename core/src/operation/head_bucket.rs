@@ -47,7 +47,7 @@ impl Operation for HeadBucket {
 
     fn parse(&self, head: &Parts, body: &[u8]) -> Result<Self::Output, ResponseError> {
         expect_status(&[200], Self::KIND, head, body)?;
-        let region = header::text(&head.headers, "x-amz-bucket-region");
+        let region = header::text(&head.headers, header::BUCKET_REGION);
         Ok(HeadBucketOutput {
             region: region.and_then(|text| Region::new(&text).ok()),
         })

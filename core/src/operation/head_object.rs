@@ -75,7 +75,7 @@ impl Operation for HeadObject {
         header::set_conditions(&mut headers, self.if_match.as_ref(), false);
         if self.checksum_mode {
             let enabled = HeaderValue::from_static("ENABLED");
-            headers.insert("x-amz-checksum-mode", enabled);
+            headers.insert(header::CHECKSUM_MODE, enabled);
         }
         Unsigned {
             method: Method::HEAD,
@@ -97,8 +97,8 @@ impl Operation for HeadObject {
             etag: header::etag(headers),
             last_modified: header::last_modified(headers),
             declared: Declared::from_headers(headers),
-            content_type: header::text(headers, http_header::CONTENT_TYPE.as_str()),
-            version_id: header::text(headers, "x-amz-version-id"),
+            content_type: header::text(headers, http_header::CONTENT_TYPE),
+            version_id: header::text(headers, header::VERSION_ID),
             metadata: metadata(headers),
         })
     }

@@ -1,11 +1,26 @@
 //! What answers' heads have in common.
 
-use http::header::{self, HeaderMap, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use super::number::decimal;
 use crate::error::{Rule, Violation};
 use crate::etag::ETag;
 use crate::time::UnixTime;
+
+pub(super) const BUCKET_REGION: HeaderName = HeaderName::from_static("x-amz-bucket-region");
+pub(super) const CHECKSUM_ALGORITHM: HeaderName =
+    HeaderName::from_static("x-amz-checksum-algorithm");
+pub(super) const CHECKSUM_MODE: HeaderName = HeaderName::from_static("x-amz-checksum-mode");
+pub(super) const CHECKSUM_TYPE: HeaderName = HeaderName::from_static("x-amz-checksum-type");
+pub(super) const DELETE_MARKER: HeaderName = HeaderName::from_static("x-amz-delete-marker");
+pub(super) const OBJECT_SIZE: HeaderName = HeaderName::from_static("x-amz-mp-object-size");
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
+pub(super) const RETRY_AFTER: HeaderName = HeaderName::from_static("x-amz-retry-after");
+pub(super) const STORAGE_CLASS: HeaderName = HeaderName::from_static("x-amz-storage-class");
+pub(super) const VERSION_ID: HeaderName = HeaderName::from_static("x-amz-version-id");
+const ENCRYPTION: HeaderName = HeaderName::from_static("x-amz-server-side-encryption");
+const CUSTOMER_KEY: HeaderName =
+    HeaderName::from_static("x-amz-server-side-encryption-customer-algorithm");
 
 /// The longest version id or other opaque text of a head that is kept.
 const MAX_TEXT: usize = 1024;
@@ -17,7 +32,7 @@ const MAX_TEXT: usize = 1024;
 /// Anything but one decimal number: RFC 9110, section 8.6, lets a recipient take a repeated equal
 /// value, and refusing it is the safe reading. So is a length beside a transfer coding, which
 /// RFC 9112, section 6.3, calls an attempt at smuggling.
-pub(super) fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Violation> {
+pub(crate) fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Violation> {
     let mut values = headers.get_all(header::CONTENT_LENGTH).iter();
     let Some(value) = values.next() else {
         return Ok(None);
@@ -39,30 +54,33 @@ pub(super) fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Violati
 /// The entity tag of an answer; `None` where there is none or none that could be sent back, since
 /// such an answer names no version, which is not in itself an error.
 pub(super) fn etag(headers: &HeaderMap) -> Option<ETag> {
-    let text = text(headers, header::ETAG.as_str())?;
-    ETag::new(&text).ok()
+    ETag::new(field(headers, header::ETAG)?).ok()
 }
 
 /// `Last-Modified`, where it is a date.
 pub(super) fn last_modified(headers: &HeaderMap) -> Option<UnixTime> {
-    let text = text(headers, header::LAST_MODIFIED.as_str())?;
-    UnixTime::parse_http_date(&text)
+    UnixTime::parse_http_date(field(headers, header::LAST_MODIFIED)?)
 }
 
 /// A field that is there once, in visible ASCII and of sensible length; otherwise `None`.
-pub(super) fn text(headers: &HeaderMap, name: &str) -> Option<String> {
+pub(super) fn text(headers: &HeaderMap, name: HeaderName) -> Option<String> {
+    field(headers, name).map(str::to_owned)
+}
+
+/// As [`text`], where it stands.
+fn field(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     let mut values = headers.get_all(name).iter();
     let value = values.next()?.to_str().ok()?;
     let usable = values.next().is_none() && !value.is_empty() && value.len() <= MAX_TEXT;
-    usable.then(|| value.to_owned())
+    usable.then_some(value)
 }
 
 /// Whether an object or part is encrypted with a key of KMS or of the customer: then its entity tag
 /// is not an MD5 (API_Object, ETag).
 pub(super) fn is_encrypted(headers: &HeaderMap) -> bool {
-    let kind = headers.get("x-amz-server-side-encryption");
+    let kind = headers.get(ENCRYPTION);
     kind.is_some_and(|kind| kind.as_bytes().starts_with(b"aws:kms"))
-        || headers.contains_key("x-amz-server-side-encryption-customer-algorithm")
+        || headers.contains_key(CUSTOMER_KEY)
 }
 
 /// The conditions of a write (API_PutObject, API_CompleteMultipartUpload): replace only the

@@ -48,6 +48,7 @@ pub use delete_object::{DeleteObject, DeleteObjectOutput};
 pub use get_object::{GetObject, GetObjectHead};
 pub use head_bucket::{HeadBucket, HeadBucketOutput};
 pub use head_object::{HeadObject, HeadObjectOutput};
+pub(crate) use header::content_length;
 pub use kind::OperationKind;
 pub use list_multipart_uploads::{ListMultipartUploads, ListMultipartUploadsOutput, ListedUpload};
 pub use list_objects_v2::{ListObjectsV2, ListObjectsV2Output, ListedObject};
@@ -55,6 +56,7 @@ pub use list_parts::{ListParts, ListPartsOutput, ListedPart};
 pub use put_object::{PutObject, PutObjectOutput};
 pub use put_options::PutOptions;
 pub use response::{MAX_ERROR_BODY, ResponseError, refusal};
+pub(crate) use response::{add_body, refusal_by_head};
 pub use upload_id::UploadId;
 pub use upload_part::{UploadPart, UploadPartOutput};
 

@@ -75,7 +75,7 @@ impl Operation for PutObject {
             etag: header::etag(&head.headers),
             declared: Declared::from_headers(&head.headers),
             encrypted: header::is_encrypted(&head.headers),
-            version_id: header::text(&head.headers, "x-amz-version-id"),
+            version_id: header::text(&head.headers, header::VERSION_ID),
         })
     }
 

@@ -5,6 +5,8 @@ use crate::etag::ETag;
 use crate::metadata::Metadata;
 use crate::sign::header_value;
 
+use super::header::STORAGE_CLASS;
+
 /// What is written with an object besides its bytes, and on what condition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
@@ -49,7 +51,7 @@ impl PutOptions {
             headers.insert(header::CONTENT_TYPE, content_type.clone());
         }
         if let Some(class) = &self.storage_class {
-            headers.insert("x-amz-storage-class", class.clone());
+            headers.insert(STORAGE_CLASS, class.clone());
         }
         for (name, value) in self.metadata.headers() {
             headers.insert(name, value);

@@ -34,26 +34,48 @@ pub fn refusal(operation: OperationKind, head: &Parts, body: &[u8]) -> ResponseE
         let seen = status.to_string();
         return Violation::new(Rule::Status, expected, seen).into();
     }
-    let document = read_error_document(body).unwrap_or_default();
-    s3_error(operation, head, document).into()
+    let mut error = refusal_by_head(operation, head);
+    add_body(&mut error, body);
+    error.into()
+}
+
+/// What the head of a refusal says, so that it need not be kept until the body has come.
+pub(crate) fn refusal_by_head(operation: OperationKind, head: &Parts) -> S3Error {
+    let headers = &head.headers;
+    S3Error {
+        request_id: header::text(headers, header::REQUEST_ID),
+        region: header::text(headers, header::BUCKET_REGION).filter(is_region),
+        retry_after: header::text(headers, header::RETRY_AFTER),
+        ..S3Error::from_status(operation, head.status.as_u16())
+    }
+}
+
+/// Adds what the body of a refusal says, if anything.
+pub(crate) fn add_body(error: &mut S3Error, body: &[u8]) {
+    if let Some(document) = read_error_document(body) {
+        add_document(error, document);
+    }
 }
 
 /// An error with all that head and body say.
 pub(super) fn s3_error(operation: OperationKind, head: &Parts, document: ErrorDocument) -> S3Error {
-    let headers = &head.headers;
-    // The region goes into the host name of the next request: nothing but a label may pass.
-    let region = header::text(headers, "x-amz-bucket-region")
-        .into_iter()
-        .chain(document.region)
-        .find_map(|text| Region::new(&text).ok());
-    S3Error {
-        code: document.code,
-        message: document.message,
-        request_id: header::text(headers, "x-amz-request-id").or(document.request_id),
-        region: region.map(|region| region.as_str().to_owned()),
-        retry_after: header::text(headers, "x-amz-retry-after"),
-        ..S3Error::from_status(operation, head.status.as_u16())
-    }
+    let mut error = refusal_by_head(operation, head);
+    add_document(&mut error, document);
+    error
+}
+
+fn add_document(error: &mut S3Error, document: ErrorDocument) {
+    error.code = document.code;
+    error.message = document.message;
+    error.request_id = error.request_id.take().or(document.request_id);
+    let region = error.region.take().or(document.region.filter(is_region));
+    error.region = region;
+}
+
+/// A region goes into the host name of the next request: nothing but a label may pass.
+#[expect(clippy::ptr_arg, reason = "it filters what is owned")]
+fn is_region(text: &String) -> bool {
+    Region::new(text).is_ok()
 }
 
 /// Lets an answer with one of these statuses pass.
@@ -85,6 +107,9 @@ pub(super) fn expect_head(
 }
 
 fn read_error_document(body: &[u8]) -> Option<ErrorDocument> {
+    if body.is_empty() {
+        return None;
+    }
     let mut xml = Reader::new(body, MAX_ERROR_BODY).ok()?;
     if xml.root().ok()? != "Error" {
         return None;

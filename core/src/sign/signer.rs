@@ -70,7 +70,14 @@ impl Signer {
         let mut headers = canonical_headers(headers, &address, &query)?;
         let query = query.canonical();
         if let Some(identity) = &self.0 {
-            identity.authorise(&method, address.path(), &query, &mut headers, payload(), now)?;
+            identity.authorise(
+                &method,
+                address.path(),
+                &query,
+                &mut headers,
+                payload(),
+                now,
+            )?;
         }
         let mut request = Request::new(());
         *request.method_mut() = method;

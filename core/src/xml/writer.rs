@@ -33,9 +33,7 @@ impl Writer {
     /// Writes an element that has only text.
     pub(crate) fn element(&mut self, name: &str, text: &str) {
         self.tag("<", name);
-        for c in text.chars() {
-            self.escaped(c);
-        }
+        self.escaped(text);
         self.tag("</", name);
     }
 
@@ -55,19 +53,33 @@ impl Writer {
 
     /// Markup as entities. CR, LF and TAB as numbers, which keeps them from being normalised
     /// (XML 1.0, sections 2.4 and 2.11).
-    fn escaped(&mut self, c: char) {
-        match c {
-            '&' => self.text.push_str("&amp;"),
-            '<' => self.text.push_str("&lt;"),
-            '>' => self.text.push_str("&gt;"),
-            '"' => self.text.push_str("&quot;"),
-            '\'' => self.text.push_str("&apos;"),
-            '\r' => self.text.push_str("&#13;"),
-            '\n' => self.text.push_str("&#10;"),
-            '\t' => self.text.push_str("&#9;"),
-            plain => self.text.push(plain),
+    fn escaped(&mut self, text: &str) {
+        let mut rest = text;
+        while let Some((at, entity)) = first_entity(rest) {
+            self.text.push_str(&rest[..at]);
+            self.text.push_str(entity);
+            rest = &rest[at + 1..];
         }
+        self.text.push_str(rest);
     }
+}
+
+/// Where the first character stands that is written as an entity, and which.
+fn first_entity(text: &str) -> Option<(usize, &'static str)> {
+    text.bytes().enumerate().find_map(|(at, byte)| {
+        let entity = match byte {
+            b'&' => "&amp;",
+            b'<' => "&lt;",
+            b'>' => "&gt;",
+            b'"' => "&quot;",
+            b'\'' => "&apos;",
+            b'\r' => "&#13;",
+            b'\n' => "&#10;",
+            b'\t' => "&#9;",
+            _ => return None,
+        };
+        Some((at, entity))
+    })
 }
 
 #[cfg(test)]
