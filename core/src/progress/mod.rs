@@ -37,10 +37,11 @@ impl Progress {
     /// before.
     #[must_use]
     pub fn measured(self, meter: &RateMeter, now: crate::time::Instant) -> Self {
+        let rate = meter.rate(now);
         Self {
             bytes: meter.bytes(),
-            rate: meter.rate(now),
-            remaining: self.total.and_then(|total| meter.remaining(total, now)),
+            rate,
+            remaining: self.total.and_then(|total| meter.remaining_at(rate, total)),
             ..self
         }
     }

@@ -6,6 +6,8 @@ use crate::time::Instant;
 /// their rhythm.
 const SLOT: u64 = 500_000_000;
 
+const NANOS: u64 = 1_000_000_000;
+
 /// Slots in the window, which so spans ten seconds.
 const SLOTS: usize = 20;
 
@@ -62,20 +64,30 @@ impl RateMeter {
         for passed in self.stale(now) {
             slots[passed] = 0;
         }
-        let bytes: u128 = slots.iter().map(|&bytes| u128::from(bytes)).sum();
-        let span = u128::from(self.span(now));
-        let rate = bytes * 1_000_000_000 / span;
+        // No more than the total, which is a u64.
+        let bytes: u64 = slots.iter().sum();
+        let span = self.span(now);
+        // A division of 128 bits takes ten times as long, and is seldom needed.
+        if let Some(scaled) = bytes.checked_mul(NANOS) {
+            return scaled / span;
+        }
+        let rate = u128::from(bytes) * u128::from(NANOS) / u128::from(span);
         u64::try_from(rate).unwrap_or(u64::MAX)
     }
 
     /// The time that is left until `total` bytes at the present rate, in whole seconds, rounded up;
     /// `None` where nothing moves.
     pub fn remaining(&self, total: u64, now: Instant) -> Option<Duration> {
+        self.remaining_at(self.rate(now), total)
+    }
+
+    /// As [`remaining`](Self::remaining), at a rate that is known.
+    pub(super) fn remaining_at(&self, rate: u64, total: u64) -> Option<Duration> {
         let left = total.saturating_sub(self.bytes);
         if left == 0 {
             return Some(Duration::ZERO);
         }
-        match self.rate(now) {
+        match rate {
             0 => None,
             rate => Some(Duration::from_secs(left.div_ceil(rate))),
         }

@@ -78,13 +78,14 @@ impl CredentialState {
         }
     }
 
-    /// Whether the driver is to be asked now; it is asked once.
-    pub(crate) fn take_request(&mut self) -> bool {
-        let due = self.request == Request::Due;
-        if due {
-            self.request = Request::Asked;
-        }
-        due
+    /// Whether the driver is to be asked now.
+    pub(crate) fn is_due(&self) -> bool {
+        self.request == Request::Due
+    }
+
+    /// The driver is asked, which happens once.
+    pub(crate) const fn asked(&mut self) {
+        self.request = Request::Asked;
     }
 
     /// Whether an answer is awaited.

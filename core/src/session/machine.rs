@@ -1,6 +1,7 @@
 use core::fmt;
 use core::marker::PhantomData;
 use core::num::NonZeroU16;
+use core::ops::Bound;
 use core::time::Duration;
 use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
@@ -284,30 +285,19 @@ impl Session {
             .filter(move |flight| flight.id.transfer == transfer)
     }
 
-    fn bytes_of(&self, transfer: TransferId, entry: &Entry) -> u64 {
-        let moving: u64 = self.flights_of(transfer).map(|flight| flight.bytes).sum();
-        let counters = entry.work.counters();
-        let bytes = counters.bytes.saturating_add(moving);
-        counters.total.map_or(bytes, |total| bytes.min(total))
-    }
-
     /// Asks transfers in turn what they want, beginning after the one that was served last.
     fn poll_transfers(&mut self, now: Instant) -> Step {
-        let after = self
-            .transfers
-            .range(TransferId(self.served.0.saturating_add(1))..);
-        let before = self.transfers.range(..=self.served);
-        let order: Vec<TransferId> = after
-            .chain(before)
-            .filter(|(_, entry)| entry.state == State::Running)
-            .map(|(id, _)| *id)
-            .collect();
         let mut pause = Pause::default();
-        for id in order {
+        let mut turn = self.served;
+        for _ in 0..self.transfers.len() {
+            let Some(id) = self.next_in_turn(turn) else {
+                break;
+            };
             if let Some(step) = self.poll_transfer(id, now, &mut pause) {
                 self.served = id;
                 return step;
             }
+            turn = id;
         }
         if let Some(id) = self.ended.pop_front() {
             return Step::Ended(id);
@@ -324,9 +314,20 @@ impl Session {
         }
     }
 
+    /// The transfer after this one; the first one comes after the last.
+    fn next_in_turn(&self, id: TransferId) -> Option<TransferId> {
+        let after = (Bound::Excluded(id), Bound::Unbounded);
+        let next = self.transfers.range(after).next();
+        next.or_else(|| self.transfers.first_key_value())
+            .map(|(id, _)| *id)
+    }
+
     fn poll_transfer(&mut self, id: TransferId, now: Instant, pause: &mut Pause) -> Option<Step> {
         let slot_free = self.in_flight.len() < usize::from(self.shared.config.slots());
         let entry = self.transfers.get_mut(&id)?;
+        if entry.state == State::Ended {
+            return None;
+        }
         let mut cx = Cx {
             now,
             serial: self.next_serial,
@@ -466,11 +467,11 @@ impl Session {
     }
 
     fn note_progress(&mut self, transfer: TransferId, now: Instant) {
-        let bytes = self
-            .transfers
-            .get(&transfer)
-            .map(|entry| self.bytes_of(transfer, entry));
-        if let (Some(bytes), Some(entry)) = (bytes, self.transfers.get_mut(&transfer)) {
+        let moving: u64 = self.flights_of(transfer).map(|flight| flight.bytes).sum();
+        if let Some(entry) = self.transfers.get_mut(&transfer) {
+            let counters = entry.work.counters();
+            let bytes = counters.bytes.saturating_add(moving);
+            let bytes = counters.total.map_or(bytes, |total| bytes.min(total));
             entry.meter.reached(bytes, now);
         }
     }
@@ -533,11 +534,12 @@ impl Session {
         if let Some(id) = self.expired(now) {
             return Step::Abort(id);
         }
-        let running = self
-            .transfers
-            .values()
-            .any(|entry| entry.state == State::Running);
-        if running && self.shared.credentials.take_request() {
+        let is_running = || {
+            let mut transfers = self.transfers.values();
+            transfers.any(|entry| entry.state == State::Running)
+        };
+        if self.shared.credentials.is_due() && is_running() {
+            self.shared.credentials.asked();
             return Step::NeedCredentials;
         }
         self.poll_transfers(now)
@@ -602,7 +604,9 @@ struct Pause {
 
 impl Pause {
     fn add(&mut self, until: Option<Instant>, why: Blocked) {
-        self.until = [self.until, until].into_iter().flatten().min();
+        if let Some(until) = until {
+            self.until = Some(self.until.map_or(until, |sooner| sooner.min(until)));
+        }
         self.why.get_or_insert(why);
     }
 }

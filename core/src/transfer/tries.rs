@@ -84,23 +84,32 @@ impl Tries {
         outcome: &Outcome,
         cx: &mut Cx<'_>,
     ) -> Verdict {
+        let lost;
         let failure = match &outcome.ending {
             Ending::Failed(failure)
             | Ending::Read {
                 end: Err(failure), ..
-            } => failure.clone(),
-            _ => Failure::Transport {
-                kind: TransportErrorKind::Other,
-                detail: "the exchange was lost".into(),
-                sent: crate::attempt::Sent::All,
-            },
+            } => failure,
+            _ => {
+                lost = Failure::Transport {
+                    kind: TransportErrorKind::Other,
+                    detail: "the exchange was lost".into(),
+                    sent: crate::attempt::Sent::All,
+                };
+                &lost
+            }
         };
         self.ambiguous |= failure.is_ambiguous();
         let cause = failure.clone().into_cause(self.operation);
-        let verdict = match class {
-            Some(class) => self.back_off(class, cause.clone(), None, cx),
-            None => self.judge(&failure, outcome, cx),
+        let (class, retry_after) = match (class, failure) {
+            (Some(class), _) => (class, None),
+            (None, Failure::Refused(error)) => {
+                let class = self.remedy(error, outcome, cx);
+                (class, error.retry_after.as_deref())
+            }
+            (None, failure) => (classify_unrefused(failure), None),
         };
+        let verdict = self.back_off(class, &cause, retry_after, cx);
         let reaction = match &verdict {
             Verdict::Retry => Reaction::Retry {
                 after: self.not_before.since(cx.now),
@@ -115,30 +124,6 @@ impl Tries {
             reaction,
         });
         verdict
-    }
-
-    fn judge(&mut self, failure: &Failure, outcome: &Outcome, cx: &mut Cx<'_>) -> Verdict {
-        let class = match failure {
-            Failure::Refused(error) => self.remedy(error, outcome, cx),
-            Failure::Broken(_) => FailureClass::Transient,
-            Failure::Transport {
-                kind: TransportErrorKind::Aborted,
-                ..
-            } => FailureClass::Timeout,
-            Failure::Transport { kind, .. } => classify_transport(*kind),
-            Failure::Changed { .. }
-            | Failure::NoBytes(_)
-            | Failure::RangeIgnored
-            | Failure::Source(_)
-            | Failure::Sink(_)
-            | Failure::Spec(_) => FailureClass::Permanent,
-        };
-        let cause = failure.clone().into_cause(self.operation);
-        let retry_after = match failure {
-            Failure::Refused(error) => error.retry_after.as_deref(),
-            _ => None,
-        };
-        self.back_off(class, cause, retry_after, cx)
     }
 
     /// A wrong clock and expired credentials have a remedy: a new signature. Where it would be the
@@ -190,7 +175,7 @@ impl Tries {
     fn back_off(
         &mut self,
         class: FailureClass,
-        cause: Cause,
+        cause: &Cause,
         retry_after: Option<&str>,
         cx: &mut Cx<'_>,
     ) -> Verdict {
@@ -208,13 +193,32 @@ impl Tries {
         };
         let budget_empty = reason == GiveUp::Budget;
         Verdict::Fail(match reason {
-            GiveUp::Permanent => cause,
+            GiveUp::Permanent => cause.clone(),
             _ => Cause::GaveUp {
                 attempts: self.sent,
                 budget_empty,
-                last: Box::new(cause),
+                last: Box::new(cause.clone()),
             },
         })
+    }
+}
+
+/// How a failure that is no refusal is taken.
+const fn classify_unrefused(failure: &Failure) -> FailureClass {
+    match failure {
+        Failure::Broken(_) => FailureClass::Transient,
+        Failure::Transport {
+            kind: TransportErrorKind::Aborted,
+            ..
+        } => FailureClass::Timeout,
+        Failure::Transport { kind, .. } => classify_transport(*kind),
+        Failure::Refused(_)
+        | Failure::Changed { .. }
+        | Failure::NoBytes(_)
+        | Failure::RangeIgnored
+        | Failure::Source(_)
+        | Failure::Sink(_)
+        | Failure::Spec(_) => FailureClass::Permanent,
     }
 }
 

@@ -148,11 +148,14 @@ impl Parts {
         if !self.algorithm.is_combinable() {
             return None;
         }
-        self.stored
-            .values()
-            .try_fold(Checksum::empty(self.algorithm), |sum, part| {
-                combine(&sum, part.checksum.as_ref()?, part.len)
-            })
+        let mut parts = self.stored.values();
+        let Some(first) = parts.next() else {
+            return Some(Checksum::empty(self.algorithm));
+        };
+        let first = first.checksum?;
+        parts.try_fold(first, |sum, part| {
+            combine(&sum, part.checksum.as_ref()?, part.len)
+        })
     }
 
     /// Whether every byte of the source is stored.
@@ -280,8 +283,8 @@ impl Parts {
         cx: &mut Cx<'_>,
     ) -> Result<(), Cause> {
         let checksum = outcome.payload.map(|(_, _, checksum)| checksum);
-        if let Ending::Answered(answer) = &outcome.ending {
-            match self.check(answer.clone(), checksum) {
+        if let Ending::Answered(answer) = outcome.ending {
+            match self.check(answer, checksum) {
                 Ok(etag) => {
                     task.tries.succeed(cx);
                     self.store(task.index, etag, checksum, cx);
