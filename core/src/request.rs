@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, Method};
 
-use crate::endpoint::Address;
+use crate::endpoint::{Address, encode_query, push_query};
 
 /// A request without a signature. [`sign`](crate::sign) turns it into what is sent.
 ///
@@ -20,9 +20,29 @@ pub struct Unsigned {
     pub headers: HeaderMap,
 }
 
-/// Query parameters, encoded when they are added and sorted when they are written.
+/// Query parameters, encoded and sorted when they are added.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Query(Vec<(String, String)>);
+pub struct Query(Vec<Parameter>);
+
+/// An encoded parameter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Parameter {
+    /// `name=value`.
+    text: String,
+    /// The length of the name.
+    name: usize,
+}
+
+impl Parameter {
+    fn name(&self) -> &str {
+        &self.text[..self.name]
+    }
+
+    /// Name and value: what parameters are sorted by.
+    fn parts(&self) -> (&str, &str) {
+        (self.name(), &self.text[self.name + 1..])
+    }
+}
 
 impl Query {
     /// No parameters.
@@ -40,9 +60,17 @@ impl Query {
 
     /// As [`with`](Self::with), in place.
     pub fn push(&mut self, name: &str, value: impl AsRef<[u8]>) {
-        let encode = crate::endpoint::encode_query;
-        self.0
-            .push((encode(name.as_bytes()), encode(value.as_ref())));
+        let value = value.as_ref();
+        let mut text = String::with_capacity(name.len() + 1 + value.len());
+        push_query(&mut text, name.as_bytes());
+        let name = text.len();
+        text.push('=');
+        push_query(&mut text, value);
+        let added = Parameter { text, name };
+        let at = self
+            .0
+            .partition_point(|other| other.parts() <= added.parts());
+        self.0.insert(at, added);
     }
 
     /// Whether there are no parameters.
@@ -52,29 +80,25 @@ impl Query {
 
     /// Whether a parameter of this name is present.
     pub fn contains(&self, name: &str) -> bool {
-        let name = crate::endpoint::encode_query(name.as_bytes());
-        self.0.iter().any(|(present, _)| *present == name)
+        let name = encode_query(name.as_bytes());
+        self.encoded_names().any(|present| present == name)
     }
 
-    /// The encoded names, in the order in which they were added.
+    /// The encoded names.
     pub(crate) fn encoded_names(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|(name, _)| name.as_str())
+        self.0.iter().map(Parameter::name)
     }
 
     /// The canonical query string (SigV4: sorted by encoded name, then by encoded value), which is
     /// also what is sent.
     pub fn canonical(&self) -> String {
-        let mut pairs: Vec<&(String, String)> = self.0.iter().collect();
-        pairs.sort();
-        let len = |(name, value): &(String, String)| name.len() + value.len() + 2;
+        let len = |parameter: &Parameter| parameter.text.len() + 1;
         let mut text = String::with_capacity(self.0.iter().map(len).sum());
-        for (name, value) in pairs {
+        for parameter in &self.0 {
             if !text.is_empty() {
                 text.push('&');
             }
-            text.push_str(name);
-            text.push('=');
-            text.push_str(value);
+            text.push_str(&parameter.text);
         }
         text
     }

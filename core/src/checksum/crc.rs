@@ -164,6 +164,10 @@ impl Ring {
     /// Moves `a` past `len_b` bytes and adds `b`. That both checksums start from all ones and end
     /// complemented cancels out: the checksum of `b` holds the shift of exactly those ones.
     fn combine(&self, a: u64, b: u64, len_b: u64) -> u64 {
+        // No bytes have the checksum zero, which stays zero wherever it is moved.
+        if a == 0 {
+            return b;
+        }
         let shifted = self
             .shifts
             .iter()

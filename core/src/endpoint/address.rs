@@ -36,9 +36,11 @@ impl fmt::Display for Scheme {
 /// Where one request goes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Address {
-    pub(crate) scheme: Scheme,
-    pub(crate) authority: Box<str>,
-    pub(crate) path: Box<str>,
+    pub(super) scheme: Scheme,
+    /// The URL without query.
+    pub(super) url: String,
+    /// Where in it the path begins.
+    pub(super) path: usize,
 }
 
 impl Address {
@@ -49,32 +51,28 @@ impl Address {
 
     /// Host, and port where it is not the scheme's own: the value of the `Host` header.
     pub fn authority(&self) -> &str {
-        &self.authority
+        &self.url[self.scheme.as_str().len() + "://".len()..self.path]
     }
 
     /// The path, encoded: what is signed and sent.
     pub fn path(&self) -> &str {
-        &self.path
+        &self.url[self.path..]
     }
 
     /// The URL with this query, which is encoded already.
-    pub(crate) fn url(&self, query: &str) -> String {
-        let mark = if query.is_empty() { "" } else { "?" };
-        [
-            self.scheme.as_str(),
-            "://",
-            &self.authority,
-            &self.path,
-            mark,
-            query,
-        ]
-        .concat()
+    pub(crate) fn into_url(self, query: &str) -> String {
+        let mut url = self.url;
+        if !query.is_empty() {
+            url.push('?');
+            url.push_str(query);
+        }
+        url
     }
 }
 
 /// The address as a URL without query.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.url(""))
+        f.write_str(&self.url)
     }
 }

@@ -40,19 +40,35 @@ fn escaped(tail: &[u8]) -> Option<(u8, &[u8])> {
     Some((u8::try_from(value).ok()?, rest))
 }
 
+/// As [`encode_path`], behind what `text` holds.
+pub(super) fn push_path(text: &mut String, raw: &[u8]) {
+    push(text, raw, true);
+}
+
+/// As [`encode_query`], behind what `text` holds.
+pub(crate) fn push_query(text: &mut String, raw: &[u8]) {
+    push(text, raw, false);
+}
+
 fn encode(raw: &[u8], keep_slash: bool) -> String {
+    let mut text = String::with_capacity(raw.len() + raw.len() / 4);
+    push(&mut text, raw, keep_slash);
+    text
+}
+
+fn push(text: &mut String, raw: &[u8], keep_slash: bool) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     let is_plain = |byte: u8| {
         byte.is_ascii_alphanumeric()
             || matches!(byte, b'-' | b'.' | b'_' | b'~')
             || (keep_slash && byte == b'/')
     };
-    if let Ok(text) = core::str::from_utf8(raw)
-        && text.bytes().all(is_plain)
+    // Nearly all names and values are plain.
+    if let Ok(plain) = core::str::from_utf8(raw)
+        && plain.bytes().all(is_plain)
     {
-        return text.to_owned();
+        return text.push_str(plain);
     }
-    let mut text = String::with_capacity(raw.len() + raw.len() / 4);
     for &byte in raw {
         if is_plain(byte) {
             text.push(char::from(byte));
@@ -62,7 +78,6 @@ fn encode(raw: &[u8], keep_slash: bool) -> String {
             text.push(char::from(HEX[usize::from(byte & 15)]));
         }
     }
-    text
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod uri;
 
 pub use address::{Address, Scheme};
 pub use bucket::BucketName;
+pub(crate) use encode::push_query;
 pub use encode::{decode_query, encode_path, encode_query};
 pub use key::ObjectKey;
 pub use region::Region;

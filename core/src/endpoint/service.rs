@@ -1,7 +1,8 @@
 use core::fmt;
 
 use super::base_url::BaseUrl;
-use super::{Address, BucketName, ObjectKey, Region, Scheme, encode_path};
+use super::encode::push_path;
+use super::{Address, BucketName, ObjectKey, Region, Scheme};
 use crate::error::SpecError;
 
 /// Whether a bucket's name stands in the host or in the path.
@@ -117,23 +118,37 @@ impl Endpoint {
 
     /// Where requests about the bucket, or about one of its objects, go.
     pub fn address(&self, bucket: &BucketName, key: Option<&ObjectKey>) -> Address {
-        let base = &*self.base_path;
-        let (authority, slash, bucket) = if self.is_virtual_host(bucket) {
-            let authority = [bucket.as_str(), ".", &self.authority].concat();
-            (authority.into(), "", "")
-        } else {
-            // All that a bucket's name may hold encodes to itself.
-            (self.authority.clone(), "/", bucket.as_str())
-        };
-        let path = match key {
-            Some(key) => [base, slash, bucket, "/", &encode_path(key.as_bytes())].concat(),
-            None if base.is_empty() && bucket.is_empty() => "/".to_owned(),
-            None => [base, slash, bucket].concat(),
-        };
+        /// Room for the rest of a URL: most queries fit as well.
+        const REST: usize = 192;
+        let key = key.map(ObjectKey::as_bytes);
+        let mut url = String::with_capacity(REST + key.map_or(0, <[u8]>::len));
+        url.push_str(self.scheme.as_str());
+        url.push_str("://");
+        // All that a bucket's name may hold encodes to itself.
+        let is_host = self.is_virtual_host(bucket);
+        if is_host {
+            url.push_str(bucket.as_str());
+            url.push('.');
+        }
+        url.push_str(&self.authority);
+        let path = url.len();
+        url.push_str(&self.base_path);
+        if !is_host {
+            url.push('/');
+            url.push_str(bucket.as_str());
+        }
+        match key {
+            Some(key) => {
+                url.push('/');
+                push_path(&mut url, key);
+            }
+            None if url.len() == path => url.push('/'),
+            None => {}
+        }
         Address {
             scheme: self.scheme,
-            authority,
-            path: path.into(),
+            url,
+            path,
         }
     }
 

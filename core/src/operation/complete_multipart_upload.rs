@@ -128,12 +128,16 @@ impl Operation for CompleteMultipartUpload {
 
     fn payload(&self) -> Bytes {
         let mut xml = Writer::new("CompleteMultipartUpload");
+        // MD5 has no element: its header protected the part on the way, and that was all.
+        let algorithm = self.parts.iter().find_map(|part| part.checksum);
+        let element = algorithm
+            .map(|checksum| checksum.algorithm)
+            .filter(|&algorithm| algorithm != Algorithm::Md5)
+            .map(|algorithm| ["Checksum", algorithm.name()].concat());
         for part in &self.parts {
             xml.open("Part");
-            // MD5 has no element: its header protected the part on the way, and that was all.
-            if let Some(checksum) = part.checksum.filter(|c| c.algorithm != Algorithm::Md5) {
-                let element = format!("Checksum{}", checksum.algorithm.name());
-                xml.element(&element, &checksum.digest.base64());
+            if let (Some(element), Some(checksum)) = (&element, part.checksum) {
+                xml.element(element, &checksum.digest.base64());
             }
             xml.element("ETag", part.etag.as_str());
             xml.element("PartNumber", &part.number.get().to_string());

@@ -71,8 +71,9 @@ impl ByteRange {
     /// The value of a `Range` header, `bytes=0-9`, whose last number is inclusive (RFC 9110,
     /// section 14.1.2). Suffix and open ranges are never asked for.
     pub fn header_value(self) -> HeaderValue {
-        let text = format!("bytes={}-{}", self.start, self.end - 1);
-        HeaderValue::try_from(text).expect("digits and ASCII punctuation are a header value")
+        let (first, last) = (self.start.to_string(), (self.end - 1).to_string());
+        HeaderValue::try_from(["bytes=", &first, "-", &last].concat())
+            .expect("digits and ASCII punctuation are a header value")
     }
 }
 

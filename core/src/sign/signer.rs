@@ -81,7 +81,7 @@ impl Signer {
         }
         let mut request = Request::new(());
         *request.method_mut() = method;
-        *request.uri_mut() = uri(address.url(&query))?;
+        *request.uri_mut() = uri(address.into_url(&query))?;
         *request.headers_mut() = headers.into_map();
         Ok(request)
     }
@@ -113,7 +113,7 @@ impl Signer {
         let (address, headers) = (&unsigned.address, unsigned.headers.clone());
         let headers = canonical_headers(headers, address, &unsigned.query)?;
         let query = identity.presigned_query(unsigned, &headers, seconds, now);
-        Ok(address.url(&query))
+        Ok(address.clone().into_url(&query))
     }
 }
 
@@ -256,13 +256,15 @@ fn uri(url: String) -> Result<Uri, SpecError> {
         .map_err(|_| SpecError::new("URL", "one of at most 65,534 bytes", format!("{len} bytes")))
 }
 
+/// A value of ours, which is canonical by its making.
 fn value(text: &str) -> Result<HeaderValue, SpecError> {
-    super::header_value("header", text)
+    HeaderValue::from_str(text)
+        .map_err(|_| SpecError::new("header", "visible ASCII characters", text))
 }
 
 /// A value that `Debug` of a request doesn't show.
 fn sensitive(text: &str) -> Result<HeaderValue, SpecError> {
-    let mut value = value(text)?;
+    let mut value = super::header_value("header", text)?;
     value.set_sensitive(true);
     Ok(value)
 }

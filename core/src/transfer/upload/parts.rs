@@ -148,14 +148,11 @@ impl Parts {
         if !self.algorithm.is_combinable() {
             return None;
         }
-        let mut parts = self.stored.values();
-        let Some(first) = parts.next() else {
-            return Some(Checksum::empty(self.algorithm));
-        };
-        let first = first.checksum?;
-        parts.try_fold(first, |sum, part| {
-            combine(&sum, part.checksum.as_ref()?, part.len)
-        })
+        self.stored
+            .values()
+            .try_fold(Checksum::empty(self.algorithm), |sum, part| {
+                combine(&sum, part.checksum.as_ref()?, part.len)
+            })
     }
 
     /// Whether every byte of the source is stored.
