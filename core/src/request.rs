@@ -103,3 +103,22 @@ impl Query {
         text
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_sorted_by_name_and_then_by_value() {
+        // A hyphen comes before the equals sign, which therefore must not be compared.
+        let query = Query::new()
+            .with("a-b", "1")
+            .with("a", "2")
+            .with("b", "")
+            .with("a", "10");
+        assert_eq!(query.canonical(), "a=10&a=2&a-b=1&b=");
+        assert!(query.contains("a") && !query.contains("a="));
+        let names: Vec<&str> = query.encoded_names().collect();
+        assert_eq!(names, ["a", "a", "a-b", "b"]);
+    }
+}

@@ -377,3 +377,83 @@ fn is_clean(status: StatusCode) -> bool {
                 | StatusCode::RANGE_NOT_SATISFIABLE
         )
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::OnceLock;
+
+    use super::*;
+    use crate::attempt::{Context, Deadlines, StallPolicy};
+    use crate::endpoint::{BucketName, Endpoint, ObjectKey, Region};
+    use crate::operation::DeleteObject;
+    use crate::sign::Signer;
+
+    /// What comes of a DeleteObject that is answered by this.
+    fn ending(status: u16, length: Option<u64>, body: &[u8]) -> Ending {
+        let second = Duration::from_secs(1);
+        let context = Context {
+            endpoint: Arc::new(Endpoint::aws(Region::new("us-east-1").unwrap())),
+            signer: Signer::anonymous(),
+            skew: ClockSkew::default(),
+            generation: 0,
+            deadlines: Deadlines {
+                connect: second,
+                head: second,
+                idle: second,
+            },
+            stall: StallPolicy {
+                idle: second,
+                window: second,
+                least: 1,
+            },
+            user_agent: header::HeaderValue::from_static("test"),
+        };
+        let (bucket, key) = (BucketName::new("bucket"), ObjectKey::new("key"));
+        let operation = DeleteObject::new(bucket.unwrap(), key.unwrap());
+        let sendable = Sendable {
+            id: AttemptId {
+                transfer: crate::attempt::TransferId(0),
+                serial: 0,
+            },
+            context,
+            exchange: Exchange::Call(Arc::new(operation)),
+            checksum: None,
+            signed_at: OnceLock::new(),
+        };
+        let mut head = http::Response::builder().status(status);
+        if let Some(length) = length {
+            head = head.header(header::CONTENT_LENGTH, length);
+        }
+        let (head, ()) = head.body(()).unwrap().into_parts();
+        let wall = UnixTime::from_seconds(0);
+        let mut receiving = sendable.on_head(&head, Sent::All, wall).unwrap();
+        let placement = receiving.admit(body, Duration::ZERO);
+        assert_eq!(placement, Ok(Placement::Internal));
+        receiving.finish().ending
+    }
+
+    #[test]
+    fn what_follows_a_head_without_a_body_is_not_of_the_answer() {
+        let error = b"<Error><Code>InternalError</Code></Error>";
+        for (status, length) in [(200, Some(0)), (204, None)] {
+            let ending = ending(status, length, error);
+            assert!(matches!(ending, Ending::Answered(_)), "{ending:?}");
+        }
+        for length in [None, Some(41)] {
+            let ending = ending(200, length, error);
+            let Ending::Failed(Failure::Refused(error)) = ending else {
+                panic!("{ending:?}");
+            };
+            assert!(error.is("InternalError"));
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_told_by_head_and_body() {
+        let body = b"<Error><Code>AccessDenied</Code></Error>";
+        let Ending::Failed(Failure::Refused(error)) = ending(403, None, body) else {
+            panic!("no refusal");
+        };
+        assert_eq!((error.status, error.is("AccessDenied")), (403, true));
+    }
+}

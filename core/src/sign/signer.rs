@@ -268,3 +268,23 @@ fn sensitive(text: &str) -> Result<HeaderValue, SpecError> {
     value.set_sensitive(true);
     Ok(value)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::endpoint::{BucketName, Endpoint};
+
+    #[test]
+    fn nobodys_request_needs_no_hash_of_its_payload() {
+        let endpoint = Endpoint::aws(Region::new("us-east-1").unwrap());
+        let unsigned = Unsigned {
+            method: Method::GET,
+            address: endpoint.address(&BucketName::new("bucket").unwrap(), None),
+            query: Query::new(),
+            headers: HeaderMap::new(),
+        };
+        let unasked = || panic!("nothing is signed");
+        let sent = Signer::anonymous().seal(unsigned, unasked, UnixTime::from_seconds(0));
+        assert_eq!(sent.unwrap().headers().len(), 1, "the host");
+    }
+}
