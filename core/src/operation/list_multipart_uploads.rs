@@ -126,8 +126,8 @@ fn read_page(xml: &mut Reader<'_>) -> Result<ListMultipartUploadsOutput, Violati
         match name.as_str() {
             "EncodingType" => encoding = KeyEncoding::from_element(&xml.text()?),
             "IsTruncated" => is_truncated = boolean("IsTruncated", &xml.text()?)?,
-            "NextKeyMarker" => next_key_marker = opaque(xml.text()?),
-            "NextUploadIdMarker" => next_upload_id_marker = opaque(xml.text()?),
+            "NextKeyMarker" => next_key_marker = opaque(xml.text()?.into_owned()),
+            "NextUploadIdMarker" => next_upload_id_marker = opaque(xml.text()?.into_owned()),
             "Upload" => {
                 check_entries(uploads.len())?;
                 uploads.push(EncodedUpload::read(xml)?);
@@ -156,7 +156,7 @@ impl EncodedUpload {
         let (mut key, mut upload_id, mut initiated) = (None, None, None);
         while let Some(name) = xml.child()? {
             match name.as_str() {
-                "Key" => key = Some(xml.text()?),
+                "Key" => key = Some(xml.text()?.into_owned()),
                 "UploadId" => upload_id = Some(UploadId::new(&xml.text()?)?),
                 "Initiated" => initiated = UnixTime::parse_iso8601(trimmed(&xml.text()?)),
                 _ => xml.skip()?,

@@ -162,7 +162,7 @@ fn read_page(xml: &mut Reader<'_>) -> Result<ListObjectsV2Output, Violation> {
         match name.as_str() {
             "EncodingType" => encoding = KeyEncoding::from_element(&xml.text()?),
             "IsTruncated" => is_truncated = boolean("IsTruncated", &xml.text()?)?,
-            "NextContinuationToken" => next_continuation_token = opaque(xml.text()?),
+            "NextContinuationToken" => next_continuation_token = opaque(xml.text()?.into_owned()),
             "Contents" => {
                 check_entries(objects.len() + prefixes.len())?;
                 objects.push(EncodedObject::read(xml)?);
@@ -198,7 +198,7 @@ impl EncodedObject {
         let (mut last_modified, mut storage_class) = (None, None);
         while let Some(name) = xml.child()? {
             match name.as_str() {
-                "Key" => key = Some(xml.text()?),
+                "Key" => key = Some(xml.text()?.into_owned()),
                 "Size" => size = Some(number("Size", &xml.text()?)?),
                 "ETag" => tag = etag(&xml.text()?),
                 "LastModified" => {
@@ -233,7 +233,7 @@ fn read_prefix(xml: &mut Reader<'_>) -> Result<String, Violation> {
     let mut prefix = None;
     while let Some(name) = xml.child()? {
         match name.as_str() {
-            "Prefix" => prefix = Some(xml.text()?),
+            "Prefix" => prefix = Some(xml.text()?.into_owned()),
             _ => xml.skip()?,
         }
     }

@@ -1,4 +1,5 @@
 use core::fmt;
+use std::borrow::Cow;
 
 use quick_xml::escape::resolve_xml_entity;
 use quick_xml::events::{BytesDecl, BytesRef, BytesStart, Event};
@@ -46,9 +47,9 @@ enum Stage {
 }
 
 /// What a document is made of, once comments and the like are gone.
-enum Token {
+enum Token<'a> {
     Open(String),
-    Text(String),
+    Text(Cow<'a, str>),
     Close,
     Eof,
 }
@@ -80,7 +81,7 @@ impl<'a> Reader<'a> {
             match self.token()? {
                 Token::Open(name) => return Ok(name),
                 Token::Text(text) if is_whitespace(&text) => {}
-                Token::Text(text) => return Err(malformed("an XML document", text)),
+                Token::Text(text) => return Err(malformed("an XML document", &*text)),
                 Token::Close | Token::Eof => {
                     return Err(malformed("an XML document", "nothing but white space"));
                 }
@@ -96,7 +97,7 @@ impl<'a> Reader<'a> {
                 Token::Open(name) => return Ok(Some(name)),
                 Token::Close => return Ok(None),
                 Token::Text(text) if is_whitespace(&text) => {}
-                Token::Text(text) => return Err(malformed("an element", text)),
+                Token::Text(text) => return Err(malformed("an element", &*text)),
                 Token::Eof => return Err(cut_short()),
             }
         }
@@ -106,16 +107,16 @@ impl<'a> Reader<'a> {
     ///
     /// Line ends stay as they are, against XML 1.0, section 2.11: a server that writes a bare CR
     /// means a key that contains one.
-    pub(crate) fn text(&mut self) -> Result<String, Violation> {
-        let mut whole = String::new();
+    pub(crate) fn text(&mut self) -> Result<Cow<'a, str>, Violation> {
+        let mut whole = Cow::Borrowed("");
         loop {
             match self.token()? {
                 Token::Text(piece) => {
                     if whole.len() + piece.len() > MAX_TEXT {
                         let expected = "at most 64 KiB of text in an element";
-                        return Err(Violation::new(Rule::Size, expected, &whole));
+                        return Err(Violation::new(Rule::Size, expected, &*whole));
                     }
-                    whole.push_str(&piece);
+                    whole += piece;
                 }
                 Token::Close => return Ok(whole),
                 Token::Open(name) => return Err(malformed("text", format!("<{name}>"))),
@@ -142,7 +143,7 @@ impl<'a> Reader<'a> {
                 Token::Eof if self.depth == 0 => return Ok(()),
                 Token::Eof => return Err(cut_short()),
                 Token::Text(text) if is_whitespace(&text) => {}
-                Token::Text(text) => return Err(malformed("the end of the document", text)),
+                Token::Text(text) => return Err(malformed("the end of the document", &*text)),
                 Token::Open(name) => {
                     return Err(malformed("the end of the document", format!("<{name}>")));
                 }
@@ -151,7 +152,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn token(&mut self) -> Result<Token, Violation> {
+    fn token(&mut self) -> Result<Token<'a>, Violation> {
         loop {
             let event = self.events.read_event().map_err(|error| self.broken(error));
             let token = match event? {
@@ -161,9 +162,9 @@ impl<'a> Reader<'a> {
                     self.depth = self.depth.saturating_sub(1);
                     Token::Close
                 }
-                Event::Text(text) => Token::Text(text.into_inner().into_owned()),
-                Event::CData(text) => Token::Text(text.into_inner().into_owned()),
-                Event::GeneralRef(reference) => Token::Text(resolve(&reference)?),
+                Event::Text(text) => Token::Text(text.into_inner()),
+                Event::CData(text) => Token::Text(text.into_inner()),
+                Event::GeneralRef(reference) => Token::Text(resolve(&reference)?.into()),
                 Event::Decl(declaration) => {
                     self.declaration(&declaration)?;
                     continue;
@@ -179,7 +180,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn open(&mut self, tag: &BytesStart<'_>) -> Result<Token, Violation> {
+    fn open(&mut self, tag: &BytesStart<'_>) -> Result<Token<'a>, Violation> {
         if self.depth == MAX_DEPTH {
             let expected = format!("at most {MAX_DEPTH} elements inside each other");
             return Err(Violation::new(Rule::Size, expected, "more"));
@@ -288,7 +289,7 @@ mod tests {
         xml.root()?;
         let mut children = Vec::new();
         while let Some(name) = xml.child()? {
-            children.push((name, xml.text()?));
+            children.push((name, xml.text()?.into_owned()));
         }
         xml.end()?;
         Ok(children)
