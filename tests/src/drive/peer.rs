@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 use sans3_core::error::TransportErrorKind;
 
-use crate::model::{Model, Request};
+use crate::model::{Model, Request, Response, Route};
 
 /// A request as a peer sees it.
 #[derive(Clone, Debug)]
@@ -164,19 +164,31 @@ where
 
 /// What `model` answers to a request.
 pub(crate) fn ask(model: &mut Model, request: &Sent) -> Reply {
-    give(model, request.clone())
+    Reply::from(model.handle(request.clone().into()))
 }
 
-/// As [`ask`], for the last time that the request is needed.
-pub(crate) fn give(model: &mut Model, request: Sent) -> Reply {
-    let mut asked = Request::new(request.method, request.target);
-    asked.headers = request.headers;
-    let response = model.handle(asked.body(request.body));
-    Reply {
-        head: Ok((response.status.as_u16(), response.headers)),
-        body: response.body.into_segments(),
-        pace: Duration::ZERO,
-        end: Ok(()),
-        early: false,
+/// As [`ask`], for the last time that the request is needed, where its target has been taken apart.
+pub(crate) fn give(model: &mut Model, request: Sent, route: Option<&Route>) -> Reply {
+    let prepared = Request::from(request).prepare(model.config().hashes());
+    Reply::from(model.handle_routed(prepared, route))
+}
+
+impl From<Sent> for Request {
+    fn from(sent: Sent) -> Self {
+        let mut request = Self::new(sent.method, sent.target);
+        request.headers = sent.headers;
+        request.body(sent.body)
+    }
+}
+
+impl From<Response> for Reply {
+    fn from(response: Response) -> Self {
+        Self {
+            head: Ok((response.status.as_u16(), response.headers)),
+            body: response.body.into_segments(),
+            pace: Duration::ZERO,
+            end: Ok(()),
+            early: false,
+        }
     }
 }

@@ -7,19 +7,26 @@ use super::multipart::{Upload, UploadedPart, kind_name};
 use super::refusal::Refusal;
 use super::response::Response;
 use super::store::{ChecksumKind, Data, Object, StoredChecksum};
-use super::{Call, Limits, Model, xml};
+use super::{Call, Limits, Model, names, xml};
 
 /// The longest list that is read: 10,000 parts need about 2 MiB.
 const MAX_DOCUMENT: usize = 4 << 20;
-/// An object of at most so many bytes is small.
-const SMALL: u64 = 64 << 10;
+/// To read parts of fewer bytes again takes less time than to combine their checksums.
+const WORTH_COMBINING: u64 = 1 << 20;
 /// The most parts that an upload can have.
 const MAX_PARTS: usize = 10_000;
 
 impl Model {
-    pub(super) fn complete(&mut self, call: &Call, body: &[Bytes]) -> Result<Response, Refusal> {
+    pub(super) fn complete(
+        &mut self,
+        call: &Call<'_>,
+        body: &[Bytes],
+    ) -> Result<Response, Refusal> {
         let upload = self.upload(call)?;
-        let listed = parse_list(&body.concat())?;
+        let listed = match body {
+            [whole] => parse_list(whole),
+            pieces => parse_list(&pieces.concat()),
+        }?;
         let chosen = choose(upload, &listed)?;
         check_sizes(&chosen, self.config.limits)?;
         let checksum = object_checksum(upload, &chosen);
@@ -32,11 +39,12 @@ impl Model {
             .flat_map(|part| part.data.slices(0..part.data.len()));
         let mut object = Object::new(Data::from(segments.collect::<Vec<Bytes>>()));
         object.etag = self.config.etags.of_parts(&tags);
-        object.headers = upload.headers.clone();
         object.parts = chosen.iter().map(|part| part.data.len()).collect();
         object.checksum = self.config.checksums.then(|| checksum.clone());
         let id = upload.id.clone();
-        self.uploads.remove(&id);
+        if let Some(upload) = self.uploads.remove(&id) {
+            object.headers = upload.headers;
+        }
         let etag = self.insert(&call.route.bucket, &call.route.key, object);
 
         let (bucket, key) = (&call.route.bucket, &call.route.key);
@@ -57,44 +65,62 @@ impl Model {
     }
 }
 
-/// A `Part` of the list.
+/// A `Part` of the list: its number, its tag, and its checksums by [`Algorithm::ALL`].
 #[derive(Debug)]
 struct Listed {
     number: u64,
     etag: String,
-    checksums: Vec<Value>,
+    checksums: [Option<Value>; Algorithm::ALL.len()],
+}
+
+/// As [`Listed`], while it is read: the first of each field counts.
+#[derive(Default)]
+struct Draft {
+    number: Option<u64>,
+    etag: Option<String>,
+    checksums: [Option<Value>; Algorithm::ALL.len()],
 }
 
 fn parse_list(document: &[u8]) -> Result<Vec<Listed>, Refusal> {
-    let records = (document.len() <= MAX_DOCUMENT)
-        .then(|| xml::records(document, "CompleteMultipartUpload", "Part"))
+    let drafts: Vec<Draft> = (document.len() <= MAX_DOCUMENT)
+        .then(|| xml::records(document, "CompleteMultipartUpload", "Part", Draft::take))
         .flatten()
         .unwrap_or_default();
-    if records.is_empty() || records.len() > MAX_PARTS {
+    if drafts.is_empty() || drafts.len() > MAX_PARTS {
         return Err(Refusal::malformed_xml());
     }
-    records
-        .iter()
-        .map(|record| listed(record).ok_or_else(Refusal::malformed_xml))
+    drafts
+        .into_iter()
+        .map(|draft| draft.whole().ok_or_else(Refusal::malformed_xml))
         .collect()
 }
 
-fn listed(record: &xml::Record) -> Option<Listed> {
-    let field = |name: &str| {
-        let found = record.iter().find(|(present, _)| present == name);
-        found.map(|(_, text)| text.trim())
-    };
-    let mut checksums = Vec::new();
-    for algorithm in Algorithm::ALL {
-        if let Some(text) = field(algorithm.element()) {
-            checksums.push(Value::from_base64(algorithm, text)?);
+impl Draft {
+    /// Takes a field; `None` where its text can't be read.
+    fn take(&mut self, name: &str, text: &str) -> Option<()> {
+        let text = text.trim();
+        match name {
+            "PartNumber" if self.number.is_none() => self.number = Some(text.parse().ok()?),
+            "ETag" if self.etag.is_none() => self.etag = Some(text.to_owned()),
+            _ => {
+                let sums = Algorithm::ALL.into_iter().zip(&mut self.checksums);
+                for (algorithm, sum) in sums.filter(|(_, sum)| sum.is_none()) {
+                    if algorithm.element() == name {
+                        *sum = Some(Value::from_base64(algorithm, text)?);
+                    }
+                }
+            }
         }
+        Some(())
     }
-    Some(Listed {
-        number: field("PartNumber")?.parse().ok()?,
-        etag: field("ETag")?.to_owned(),
-        checksums,
-    })
+
+    fn whole(self) -> Option<Listed> {
+        Some(Listed {
+            number: self.number?,
+            etag: self.etag?,
+            checksums: self.checksums,
+        })
+    }
 }
 
 /// The parts that the list names. Gaps between numbers are allowed, as in S3.
@@ -130,11 +156,12 @@ fn check_part_checksum(
     part: &UploadedPart,
 ) -> Result<(), Refusal> {
     let number = entry.number;
-    if entry.checksums.iter().any(|value| *value != part.checksum) {
+    let mut told = entry.checksums.iter().flatten();
+    if told.clone().any(|value| *value != part.checksum) {
         return Err(invalid_part(upload, number, &entry.etag));
     }
     match upload.algorithm {
-        Some(algorithm) if upload.composite && entry.checksums.is_empty() => {
+        Some(algorithm) if upload.composite && told.next().is_none() => {
             Err(Refusal::invalid_request(format!(
                 "The upload was created using a {} checksum. The complete request must include \
                  the checksum for each part. It was missing for part {number} in the request.",
@@ -186,15 +213,16 @@ fn object_checksum(upload: &Upload, parts: &[&UploadedPart]) -> StoredChecksum {
     if upload.composite {
         let digests: Vec<u8> = parts
             .iter()
-            .flat_map(|part| part.checksum.as_bytes().to_vec())
+            .flat_map(|part| part.checksum.as_bytes())
+            .copied()
             .collect();
         return StoredChecksum {
             value: algorithm.digest(&[Bytes::from(digests)]),
             kind: ChecksumKind::Composite(parts.len()),
         };
     }
-    // To read some kilobytes again is quicker than to combine their checksums.
-    let combined = (total_len(parts) > SMALL)
+    let count = u64::try_from(parts.len()).unwrap_or(u64::MAX);
+    let combined = (total_len(parts) > WORTH_COMBINING.saturating_mul(count))
         .then(|| {
             parts.iter().try_fold(algorithm.empty(), |sum, part| {
                 sum.combine(&part.checksum, part.data.len())
@@ -215,13 +243,13 @@ fn object_checksum(upload: &Upload, parts: &[&UploadedPart]) -> StoredChecksum {
 
 /// What the request's headers say about the object: its size, its checksum and the kind of it.
 fn check_claims(
-    call: &Call,
+    call: &Call<'_>,
     upload: &Upload,
     parts: &[&UploadedPart],
     checksum: &StoredChecksum,
 ) -> Result<(), Refusal> {
     let len = total_len(parts);
-    if let Some(size) = call.request.text("x-amz-mp-object-size")
+    if let Some(size) = call.request.text(names::OBJECT_SIZE)
         && size.parse() != Ok(len)
     {
         return Err(Refusal::invalid_request(format!(
@@ -229,7 +257,7 @@ fn check_claims(
              computed: {len}"
         )));
     }
-    if let Some(kind) = call.request.text("x-amz-checksum-type")
+    if let Some(kind) = call.request.text(names::CHECKSUM_TYPE)
         && kind != kind_name(upload.composite)
     {
         return Err(Refusal::invalid_request(format!(
@@ -239,7 +267,7 @@ fn check_claims(
         )));
     }
     for algorithm in Algorithm::ALL {
-        let Some(text) = call.request.text(algorithm.header()) else {
+        let Some(text) = call.request.text(algorithm.header_name()) else {
             continue;
         };
         if algorithm != checksum.value.algorithm() {

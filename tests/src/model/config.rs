@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 
-use super::digest::{Algorithm, hex, md5};
+use super::digest::{Algorithm, hex, md5, push_hex, push_hex_bytes};
+use super::encode::nibble;
 use super::request::Hashes;
 use super::sigv4::Access;
 
@@ -102,27 +103,32 @@ pub enum Etags {
 }
 
 impl Etags {
-    pub(crate) fn of(self, segments: &[Bytes]) -> String {
-        let len = segments.iter().map(|segment| segment.len() as u64).sum();
-        let md5 = (self == Self::Md5).then(|| md5(segments));
-        let crc = Algorithm::Crc64Nvme.digest(segments);
-        self.tag(md5, crc.as_bytes(), len)
-    }
-
     /// The tag of content whose digests are known; where the MD5 is wanted it must be there.
     pub(crate) fn tag(self, md5: Option<[u8; 16]>, crc64: &[u8], len: u64) -> String {
-        let crc64 = hex(crc64);
+        let mut tag = String::with_capacity(36);
+        tag.push('"');
         match (self, md5) {
-            (Self::Md5, Some(md5)) => format!("\"{}\"", hex(&md5)),
-            (Self::LikeMd5, _) => format!("\"{crc64}{:016x}\"", !len),
-            (Self::Md5 | Self::Opaque, _) => format!("\"o{crc64}.{len:x}\""),
+            (Self::Md5, Some(md5)) => push_hex_bytes(&mut tag, &md5),
+            (Self::LikeMd5, _) => {
+                push_hex_bytes(&mut tag, crc64);
+                push_hex(&mut tag, !len, 16);
+            }
+            (Self::Md5 | Self::Opaque, _) => {
+                tag.push('o');
+                push_hex_bytes(&mut tag, crc64);
+                tag.push('.');
+                push_hex(&mut tag, len, 1);
+            }
         }
+        tag.push('"');
+        tag
     }
 
     /// The tag of an object made of parts with these tags.
     pub(crate) fn of_parts(self, parts: &[&str]) -> String {
         let count = parts.len();
-        let raw: Vec<u8> = parts.iter().flat_map(|tag| unhex(tag)).collect();
+        let mut raw = Vec::with_capacity(16 * count);
+        parts.iter().for_each(|tag| unhex_into(tag, &mut raw));
         let raw = [Bytes::from(raw)];
         match self {
             Self::Md5 => format!("\"{}-{count}\"", hex(&md5(&raw))),
@@ -134,19 +140,18 @@ impl Etags {
     }
 }
 
-/// The bytes of the hexadecimal digits of a tag; for an opaque one, its characters.
-fn unhex(tag: &str) -> Vec<u8> {
-    let inner = tag.trim_matches('"');
-    let digits: Option<Vec<u8>> = inner
-        .chars()
-        .map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
-        .collect();
-    match digits {
-        Some(digits) if digits.len() % 2 == 0 => digits
-            .chunks_exact(2)
-            .map(|pair| pair[0] << 4 | pair[1])
-            .collect(),
-        _ => inner.as_bytes().to_vec(),
+/// Appends the bytes of the hexadecimal digits of a tag; for an opaque one, its characters.
+fn unhex_into(tag: &str, bytes: &mut Vec<u8>) {
+    let inner = tag.trim_matches('"').as_bytes();
+    let start = bytes.len();
+    for pair in inner.chunks(2) {
+        let [Some(high), Some(low)] = [pair.first(), pair.get(1)].map(|digit| nibble(*digit?))
+        else {
+            bytes.truncate(start);
+            bytes.extend_from_slice(inner);
+            return;
+        };
+        bytes.push(high << 4 | low);
     }
 }
 

@@ -4,7 +4,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use crc_fast::CrcAlgorithm;
+use http::HeaderName;
 use sha2::Digest as _;
+
+use super::names;
 
 /// A checksum algorithm of the `x-amz-checksum-*` family that the model knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,6 +43,16 @@ impl Algorithm {
             Self::Crc32 => "x-amz-checksum-crc32",
             Self::Crc32c => "x-amz-checksum-crc32c",
             Self::Sha256 => "x-amz-checksum-sha256",
+        }
+    }
+
+    /// As [`header`](Self::header), for a map of headers.
+    pub(super) const fn header_name(self) -> HeaderName {
+        match self {
+            Self::Crc64Nvme => names::CHECKSUM_CRC64NVME,
+            Self::Crc32 => names::CHECKSUM_CRC32,
+            Self::Crc32c => names::CHECKSUM_CRC32C,
+            Self::Sha256 => names::CHECKSUM_SHA256,
         }
     }
 
@@ -107,18 +120,21 @@ impl Algorithm {
 }
 
 /// The value of a checksum.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Value {
     algorithm: Algorithm,
-    bytes: Vec<u8>,
+    /// As many as the algorithm makes, then zeros.
+    bytes: [u8; MAX_LEN],
 }
 
+/// Bytes in the longest value.
+const MAX_LEN: usize = 32;
+
 impl Value {
-    fn new(algorithm: Algorithm, bytes: &[u8]) -> Self {
-        Self {
-            algorithm,
-            bytes: bytes.to_vec(),
-        }
+    fn new(algorithm: Algorithm, digest: &[u8]) -> Self {
+        let mut bytes = [0; MAX_LEN];
+        bytes[..digest.len()].copy_from_slice(digest);
+        Self { algorithm, bytes }
     }
 
     /// Which algorithm made it.
@@ -128,18 +144,20 @@ impl Value {
 
     /// The raw value, big endian for CRCs.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes
+        &self.bytes[..self.algorithm.digest_len()]
     }
 
     /// The value as headers carry it.
     pub fn base64(&self) -> String {
-        STANDARD.encode(&self.bytes)
+        STANDARD.encode(self.as_bytes())
     }
 
     /// Reads a header's value: canonical base64 of exactly the right length.
     pub fn from_base64(algorithm: Algorithm, text: &str) -> Option<Self> {
-        let bytes = STANDARD.decode(text).ok()?;
-        (bytes.len() == algorithm.digest_len()).then_some(Self { algorithm, bytes })
+        // Room for what the longest value may come to before its padding is known.
+        let mut bytes = [0; MAX_LEN + 4];
+        let len = STANDARD.decode_slice(text, &mut bytes).ok()?;
+        (len == algorithm.digest_len()).then(|| Self::new(algorithm, &bytes[..len]))
     }
 
     /// The CRC of the bytes of `self` followed by `len` bytes whose CRC is `next`. `None` for
@@ -154,7 +172,7 @@ impl Value {
     }
 
     fn as_u64(&self) -> u64 {
-        self.bytes
+        self.as_bytes()
             .iter()
             .fold(0, |value, byte| value << 8 | u64::from(*byte))
     }
@@ -169,11 +187,32 @@ pub fn md5(segments: &[Bytes]) -> [u8; 16] {
 
 /// Lower-case hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        text.push(char::from(HEX[usize::from(byte >> 4)]));
-        text.push(char::from(HEX[usize::from(byte & 15)]));
-        text
-    })
+    let mut text = String::with_capacity(2 * bytes.len());
+    push_hex_bytes(&mut text, bytes);
+    text
+}
+
+/// Appends bytes in lower-case hexadecimal digits.
+pub(crate) fn push_hex_bytes(text: &mut String, bytes: &[u8]) {
+    for bytes in bytes.chunks(8) {
+        let number = bytes
+            .iter()
+            .fold(0, |number, byte| number << 8 | u64::from(*byte));
+        push_hex(text, number, 2 * bytes.len());
+    }
+}
+
+/// Appends a number in lower-case hexadecimal digits, with zeros in front where these are fewer
+/// than `width`, which is at most 16.
+pub(crate) fn push_hex(text: &mut String, number: u64, width: usize) {
+    let mut digits = [0; 16];
+    for (pair, byte) in digits.chunks_exact_mut(2).zip(number.to_be_bytes()) {
+        pair[0] = HEX[usize::from(byte >> 4)];
+        pair[1] = HEX[usize::from(byte & 15)];
+    }
+    let zeros = digits.iter().take_while(|digit| **digit == b'0').count();
+    let kept = &digits[zeros.min(digits.len().saturating_sub(width))..];
+    text.push_str(std::str::from_utf8(kept).unwrap_or_default());
 }
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
@@ -202,6 +241,20 @@ mod tests {
             Algorithm::Sha256.empty().base64(),
             "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
         );
+    }
+
+    #[test]
+    fn numbers_in_hexadecimal_are_as_wide_as_they_must_be() {
+        for (number, width, expected) in [
+            (0, 1, "0"),
+            (0x1f, 1, "1f"),
+            (0x1f, 4, "001f"),
+            (u64::MAX, 16, "ffffffffffffffff"),
+        ] {
+            let mut text = String::new();
+            push_hex(&mut text, number, width);
+            assert_eq!(text, expected);
+        }
     }
 
     #[test]

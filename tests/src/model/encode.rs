@@ -2,12 +2,27 @@
 
 /// Decodes `%XX`; `None` where a `%` is not followed by two hexadecimal digits.
 pub(crate) fn decode(text: &[u8]) -> Option<Vec<u8>> {
+    decode_with(text, |byte| byte)
+}
+
+/// As [`decode`], with `+` for a space: the form of queries.
+pub(crate) fn decode_query(text: &[u8]) -> Option<Vec<u8>> {
+    decode_with(text, |byte| if byte == b'+' { b' ' } else { byte })
+}
+
+fn decode_with(text: &[u8], plain: impl Fn(u8) -> u8) -> Option<Vec<u8>> {
+    if text
+        .iter()
+        .all(|byte| *byte != b'%' && plain(*byte) == *byte)
+    {
+        return Some(text.to_vec());
+    }
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text;
     while let [first, tail @ ..] = rest {
         rest = tail;
         if *first != b'%' {
-            bytes.push(*first);
+            bytes.push(plain(*first));
             continue;
         }
         let [high, low, tail @ ..] = tail else {
@@ -17,15 +32,6 @@ pub(crate) fn decode(text: &[u8]) -> Option<Vec<u8>> {
         rest = tail;
     }
     Some(bytes)
-}
-
-/// As [`decode`], with `+` for a space: the form of queries.
-pub(crate) fn decode_query(text: &[u8]) -> Option<Vec<u8>> {
-    let spaced: Vec<u8> = text
-        .iter()
-        .map(|byte| if *byte == b'+' { b' ' } else { *byte })
-        .collect();
-    decode(&spaced)
 }
 
 /// Encodes everything but RFC 3986's unreserved characters and those in `keep`.
@@ -42,7 +48,8 @@ pub(crate) fn encode(bytes: &[u8], keep: &[u8]) -> String {
     text
 }
 
-fn nibble(digit: u8) -> Option<u8> {
+/// The value of a hexadecimal digit.
+pub(crate) fn nibble(digit: u8) -> Option<u8> {
     let value = char::from(digit).to_digit(16)?;
     u8::try_from(value).ok()
 }

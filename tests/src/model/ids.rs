@@ -1,5 +1,7 @@
 //! Identifiers that follow from a seed.
 
+use super::digest::push_hex;
+
 /// SplitMix64 (Steele, Lea and Flood, 2014): one step.
 pub(crate) const fn split_mix(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -30,12 +32,19 @@ impl Ids {
 
     /// Sixteen characters, as `x-amz-request-id` has them.
     pub(crate) fn request(&mut self) -> String {
-        format!("{:016X}", split_mix(&mut self.state))
+        let mut id = String::with_capacity(16);
+        push_hex(&mut id, split_mix(&mut self.state), 16);
+        id.make_ascii_uppercase();
+        id
     }
 
     /// An identifier that sorts by the order of issue, as uploads of one key are listed.
     pub(crate) fn ordered(&mut self) -> String {
         self.issued += 1;
-        format!("{:08x}.{:016x}", self.issued, split_mix(&mut self.state))
+        let mut id = String::with_capacity(25);
+        push_hex(&mut id, self.issued, 8);
+        id.push('.');
+        push_hex(&mut id, split_mix(&mut self.state), 16);
+        id
     }
 }

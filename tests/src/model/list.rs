@@ -21,7 +21,7 @@ impl Model {
         response
     }
 
-    pub(super) fn list_objects(&self, call: &Call) -> Result<Response, Refusal> {
+    pub(super) fn list_objects(&self, call: &Call<'_>) -> Result<Response, Refusal> {
         let route = &call.route;
         let page = self.config.limits.page;
         let wanted = call.number("max-keys")?.unwrap_or(page).min(page);
@@ -63,7 +63,7 @@ impl Model {
         Ok(response)
     }
 
-    pub(super) fn list_uploads(&self, call: &Call) -> Result<Response, Refusal> {
+    pub(super) fn list_uploads(&self, call: &Call<'_>) -> Result<Response, Refusal> {
         let route = &call.route;
         let spelling = Spelling::of(call, self.config.quirks)?;
         let prefix = route.param("prefix").unwrap_or_default();
@@ -129,7 +129,7 @@ struct Spelling {
 }
 
 impl Spelling {
-    fn of(call: &Call, quirks: Quirks) -> Result<Self, Refusal> {
+    fn of(call: &Call<'_>, quirks: Quirks) -> Result<Self, Refusal> {
         match call.route.param("encoding-type") {
             None => Ok(Self { url: false, quirks }),
             Some("url") => Ok(Self { url: true, quirks }),

@@ -26,6 +26,7 @@ pub(crate) mod encode;
 pub(crate) mod ids;
 mod list;
 mod multipart;
+mod names;
 mod read;
 mod refusal;
 mod request;
@@ -55,6 +56,7 @@ pub use store::{ChecksumKind, Data, Object, StoredChecksum};
 pub(crate) use digest::Algorithm;
 use ids::Ids;
 use refusal::Refusal;
+use request::Payload;
 use store::{Bucket, Version};
 
 /// The state of an S3 server.
@@ -108,23 +110,36 @@ impl Model {
 
     /// As [`handle`](Self::handle), where [`Request::prepare`] has done the hashing already.
     pub fn handle_prepared(&mut self, prepared: Prepared) -> Response {
+        let request = &prepared.request;
+        let suffix = self.config.virtual_host_suffix.as_deref();
+        let host = suffix.and_then(|_| request.text(header::HOST));
+        let route = Route::parse(&request.method, &request.target, host, suffix);
+        self.handle_routed(prepared, route.as_ref())
+    }
+
+    /// As [`handle_prepared`](Self::handle_prepared), where [`Route::parse`] has taken the target
+    /// apart already, to the same or to nothing.
+    pub fn handle_routed(&mut self, prepared: Prepared, route: Option<&Route>) -> Response {
         let request_id = self.ids.request();
-        let head = prepared.request.method == Method::HEAD;
-        let target = prepared.request.target.clone();
-        let result = self.respond(prepared);
+        let Prepared {
+            request,
+            payload,
+            disturbed,
+        } = prepared;
+        let result = self.respond(&request, disturbed.as_ref(), route, payload);
         let refused = result.is_err();
         let mut response = result.unwrap_or_else(|refusal| {
-            let path = target.split(|byte| *byte == b'?').next();
+            let path = request.target.split(|byte| *byte == b'?').next();
             refusal.into_response(path.unwrap_or_default(), &request_id)
         });
         if !self.config.quirks.no_request_ids {
-            response.set("x-amz-request-id", &request_id);
-            response.set("x-amz-id-2", &format!("{request_id}/host"));
+            response.put(names::REQUEST_ID, request_id.as_str());
+            response.put(names::HOST_ID, request_id + "/host");
         }
-        response.put(header::DATE, date::http(self.now));
+        response.put(header::DATE, &date::http(self.now)[..]);
         response.put(header::SERVER, HeaderValue::from_static("sans3-testkit"));
         let bodyless = response.status == 204 || response.status == 304;
-        if head && refused {
+        if request.method == Method::HEAD && refused {
             response.body = Body::default();
             response.headers.remove(header::CONTENT_TYPE);
         } else if !bodyless && !response.headers.contains_key(header::CONTENT_LENGTH) {
@@ -135,18 +150,35 @@ impl Model {
 
     /// Creates a bucket; an existing one stays as it is.
     pub fn create_bucket(&mut self, name: &str) {
-        self.buckets.entry(name.to_owned()).or_default();
+        self.bucket(name);
     }
 
     /// Stores an object as if it had been PUT, in a bucket that is created if need be, and says
     /// its entity tag.
     pub fn put(&mut self, bucket: &str, key: &str, bytes: impl Into<Bytes>) -> String {
+        self.put_hashed(bucket, key, bytes, Algorithm::Crc64Nvme)
+    }
+
+    /// As [`put`](Self::put), with a checksum of this algorithm.
+    pub fn put_hashed(
+        &mut self,
+        bucket: &str,
+        key: &str,
+        bytes: impl Into<Bytes>,
+        algorithm: Algorithm,
+    ) -> String {
         let bytes = bytes.into();
+        let whole = std::slice::from_ref(&bytes);
+        let checksum = algorithm.digest(whole);
+        let crc64 = match algorithm {
+            Algorithm::Crc64Nvme => checksum,
+            _ => Algorithm::Crc64Nvme.digest(whole),
+        };
+        let md5 = self.config.hashes().md5.then(|| digest::md5(whole));
+        let etags = self.config.etags;
         let object = Object {
-            etag: self.config.etags.of(std::slice::from_ref(&bytes)),
-            checksum: Some(StoredChecksum::full(
-                Algorithm::Crc64Nvme.digest(std::slice::from_ref(&bytes)),
-            )),
+            etag: etags.tag(md5, crc64.as_bytes(), bytes.len() as u64),
+            checksum: Some(StoredChecksum::full(checksum)),
             ..Object::new(Data::from(vec![bytes]))
         };
         self.insert(bucket, key, object)
@@ -212,26 +244,29 @@ impl Model {
         object.version_id = self.ids.ordered();
         object.modified = self.now;
         let etag = object.etag.clone();
-        let bucket = self.buckets.entry(bucket.to_owned()).or_default();
-        bucket.insert(
-            key,
-            Version::Object(Box::new(object)),
-            self.config.versioning,
-        );
+        let keep = self.config.versioning;
+        let version = Version::Object(Box::new(object));
+        self.bucket(bucket).insert(key, version, keep);
         etag
     }
 
-    fn respond(&mut self, prepared: Prepared) -> Result<Response, Refusal> {
-        let Prepared {
-            request,
-            payload,
-            disturbed,
-        } = prepared;
-        let suffix = self.config.virtual_host_suffix.as_deref();
-        let host = request.text("host");
-        let route = Route::parse(&request.method, &request.target, host, suffix)
+    /// A bucket, which is created if need be.
+    fn bucket(&mut self, name: &str) -> &mut Bucket {
+        self.buckets.entry(name.to_owned()).or_default()
+    }
+
+    /// The signature is verified on `request`, and the rest is done with what it was `disturbed`
+    /// to be.
+    fn respond(
+        &mut self,
+        request: &Request,
+        disturbed: Option<&Request>,
+        route: Option<&Route>,
+        payload: Result<Payload, Refusal>,
+    ) -> Result<Response, Refusal> {
+        let route = route
             .ok_or_else(|| Refusal::new(400, "InvalidURI", "Couldn't parse the specified URI."))?;
-        sigv4::verify(&request, &self.config.access, &self.config.region, self.now)?;
+        sigv4::verify(request, &self.config.access, &self.config.region, self.now)?;
         if route.key.len() > 1_024 {
             return Err(Refusal::new(400, "KeyTooLongError", "Your key is too long"));
         }
@@ -247,7 +282,7 @@ impl Model {
         }
         let request = disturbed.unwrap_or(request);
         let call = Call { request, route };
-        match call.route.operation {
+        match route.operation {
             Operation::ListBuckets => Ok(self.list_buckets()),
             Operation::CreateBucket => self.create(&call),
             Operation::HeadBucket => Ok(self.head_bucket()),
@@ -272,12 +307,12 @@ impl Model {
 }
 
 /// A request that was let in.
-struct Call {
-    request: Request,
-    route: Route,
+struct Call<'a> {
+    request: &'a Request,
+    route: &'a Route,
 }
 
-impl Call {
+impl Call<'_> {
     /// A query parameter that must be a number where it is present.
     fn number(&self, name: &str) -> Result<Option<u64>, Refusal> {
         let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());

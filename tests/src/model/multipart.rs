@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue, header};
 
 use super::digest::{Algorithm, Value};
 use super::refusal::Refusal;
@@ -10,7 +10,7 @@ use super::request::Payload;
 use super::response::Response;
 use super::store::Data;
 use super::write::{check_put_size, require_length, set_value, stored_headers};
-use super::{Call, Model, date, xml};
+use super::{Call, Model, date, names, xml};
 
 /// An upload that is neither completed nor aborted.
 #[derive(Clone, Debug)]
@@ -38,6 +38,10 @@ impl Upload {
     pub fn part_algorithm(&self) -> Algorithm {
         self.algorithm.unwrap_or(Algorithm::Crc64Nvme)
     }
+
+    fn is_of(&self, call: &Call<'_>) -> bool {
+        self.bucket == call.route.bucket && self.key == call.route.key
+    }
 }
 
 /// A part that was uploaded; a later one of the same number replaces it.
@@ -54,7 +58,7 @@ pub struct UploadedPart {
 }
 
 impl Model {
-    pub(super) fn create_upload(&mut self, call: &Call) -> Result<Response, Refusal> {
+    pub(super) fn create_upload(&mut self, call: &Call<'_>) -> Result<Response, Refusal> {
         let (algorithm, composite) = declared_checksum(call)?;
         let upload = Upload {
             bucket: call.route.bucket.clone(),
@@ -73,8 +77,14 @@ impl Model {
         let mut response = Response::new(200);
         response.xml(document);
         if let Some(algorithm) = algorithm {
-            response.set("x-amz-checksum-algorithm", algorithm.name());
-            response.set("x-amz-checksum-type", kind_name(composite));
+            response.put(
+                names::CHECKSUM_ALGORITHM,
+                HeaderValue::from_static(algorithm.name()),
+            );
+            response.put(
+                names::CHECKSUM_TYPE,
+                HeaderValue::from_static(kind_name(composite)),
+            );
         }
         self.uploads.insert(upload.id.clone(), upload);
         Ok(response)
@@ -82,7 +92,7 @@ impl Model {
 
     pub(super) fn upload_part(
         &mut self,
-        call: &Call,
+        call: &Call<'_>,
         payload: Payload,
     ) -> Result<Response, Refusal> {
         require_length(call)?;
@@ -112,11 +122,11 @@ impl Model {
         let part = UploadedPart {
             etag: tag.tag(payload.md5, payload.crc64.as_bytes(), payload.len),
             data: Data::from(payload.segments),
-            checksum: checksum.clone(),
+            checksum,
             modified: now,
         };
         let mut response = Response::new(200);
-        response.set("etag", &part.etag);
+        response.put(header::ETAG, part.etag.as_str());
         if told {
             set_value(&mut response, &checksum);
         }
@@ -124,7 +134,7 @@ impl Model {
         Ok(response)
     }
 
-    pub(super) fn list_parts(&self, call: &Call) -> Result<Response, Refusal> {
+    pub(super) fn list_parts(&self, call: &Call<'_>) -> Result<Response, Refusal> {
         let upload = self.upload(call)?;
         let marker = call.number("part-number-marker")?.unwrap_or(0);
         let page = self.config.limits.page;
@@ -165,25 +175,26 @@ impl Model {
         Ok(response)
     }
 
-    pub(super) fn abort(&mut self, call: &Call) -> Result<Response, Refusal> {
+    pub(super) fn abort(&mut self, call: &Call<'_>) -> Result<Response, Refusal> {
         let id = self.upload(call)?.id.clone();
         self.uploads.remove(&id);
         Ok(Response::new(204))
     }
 
     /// The upload that a request names, which must also be of its bucket and key.
-    pub(super) fn upload(&self, call: &Call) -> Result<&Upload, Refusal> {
+    pub(super) fn upload(&self, call: &Call<'_>) -> Result<&Upload, Refusal> {
         let id = call.route.param("uploadId").unwrap_or_default();
         self.uploads
             .get(id)
-            .filter(|upload| upload.bucket == call.route.bucket && upload.key == call.route.key)
+            .filter(|upload| upload.is_of(call))
             .ok_or_else(Refusal::no_such_upload)
     }
 
-    fn upload_mut(&mut self, call: &Call) -> Result<&mut Upload, Refusal> {
-        let id = self.upload(call)?.id.clone();
+    fn upload_mut(&mut self, call: &Call<'_>) -> Result<&mut Upload, Refusal> {
+        let id = call.route.param("uploadId").unwrap_or_default();
         self.uploads
-            .get_mut(&id)
+            .get_mut(id)
+            .filter(|upload| upload.is_of(call))
             .ok_or_else(Refusal::no_such_upload)
     }
 }
@@ -199,9 +210,9 @@ pub(super) const fn kind_name(composite: bool) -> &'static str {
 /// Algorithm and type of a new upload. CRC64NVME is always over the full object, SHA-256 always
 /// composite, and the other CRCs are composite unless told otherwise (AWS, "Checking object
 /// integrity for data uploads").
-fn declared_checksum(call: &Call) -> Result<(Option<Algorithm>, bool), Refusal> {
-    let kind = call.request.text("x-amz-checksum-type");
-    let Some(name) = call.request.text("x-amz-checksum-algorithm") else {
+fn declared_checksum(call: &Call<'_>) -> Result<(Option<Algorithm>, bool), Refusal> {
+    let kind = call.request.text(names::CHECKSUM_TYPE);
+    let Some(name) = call.request.text(names::CHECKSUM_ALGORITHM) else {
         return match kind {
             None => Ok((None, false)),
             Some(_) => Err(Refusal::invalid_request(

@@ -7,18 +7,18 @@ use http::{HeaderValue, StatusCode, header};
 use super::refusal::Refusal;
 use super::response::{Body, Response};
 use super::store::{Object, Version};
-use super::{Call, Model, Quirks, date};
+use super::{Call, Model, Quirks, date, names};
 
 impl Model {
-    pub(super) fn get_object(&self, call: &Call) -> Result<Response, Refusal> {
+    pub(super) fn get_object(&self, call: &Call<'_>) -> Result<Response, Refusal> {
         self.read(call, true)
     }
 
-    pub(super) fn head_object(&self, call: &Call) -> Result<Response, Refusal> {
+    pub(super) fn head_object(&self, call: &Call<'_>) -> Result<Response, Refusal> {
         self.read(call, false)
     }
 
-    fn read(&self, call: &Call, with_body: bool) -> Result<Response, Refusal> {
+    fn read(&self, call: &Call<'_>, with_body: bool) -> Result<Response, Refusal> {
         let object = self.find(call)?;
         let quirks = self.config.quirks;
         check_conditions(call, object, quirks)?;
@@ -30,10 +30,10 @@ impl Model {
         response.headers = object.headers.clone();
         response.put(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
         response.put(header::ETAG, object.etag.as_str());
-        response.put(header::LAST_MODIFIED, date::http(object.modified));
+        response.put(header::LAST_MODIFIED, &date::http(object.modified)[..]);
         response.put(header::CONTENT_LENGTH, range.end - range.start);
         if self.config.versioning {
-            response.set("x-amz-version-id", &object.version_id);
+            response.put(names::VERSION_ID, object.version_id.as_str());
         }
         if selected.is_some() {
             let last = range.end.saturating_sub(1);
@@ -41,7 +41,7 @@ impl Model {
             response.put(header::CONTENT_RANGE, text);
         }
         if call.route.param("partNumber").is_some() && !object.parts.is_empty() {
-            response.set("x-amz-mp-parts-count", &object.parts.len().to_string());
+            response.put(names::PARTS_COUNT, object.parts.len());
         }
         if selected.is_none() {
             set_checksum(call, object, &mut response);
@@ -52,7 +52,7 @@ impl Model {
         Ok(response)
     }
 
-    fn find(&self, call: &Call) -> Result<&Object, Refusal> {
+    fn find(&self, call: &Call<'_>) -> Result<&Object, Refusal> {
         let missing = || {
             Refusal::new(404, "NoSuchKey", "The specified key does not exist.")
                 .detail("Key", &call.route.key)
@@ -83,14 +83,14 @@ impl Model {
 
 /// If-Match and If-None-Match (RFC 9110, section 13.1). `If-Range` is not looked at: a range is
 /// pinned with `If-Match`.
-fn check_conditions(call: &Call, object: &Object, quirks: Quirks) -> Result<(), Refusal> {
-    if let Some(tags) = call.request.text("if-match")
+fn check_conditions(call: &Call<'_>, object: &Object, quirks: Quirks) -> Result<(), Refusal> {
+    if let Some(tags) = call.request.text(header::IF_MATCH)
         && !quirks.ignores_if_match
         && !matches_tag(tags, &object.etag)
     {
         return Err(Refusal::precondition("If-Match"));
     }
-    if let Some(tags) = call.request.text("if-none-match")
+    if let Some(tags) = call.request.text(header::IF_NONE_MATCH)
         && matches_tag(tags, &object.etag)
     {
         return Err(Refusal::new(304, "NotModified", "Not Modified").header("etag", &object.etag));
@@ -106,8 +106,11 @@ pub(super) fn matches_tag(list: &str, etag: &str) -> bool {
 }
 
 /// The range that is asked for by `Range` or `partNumber`; `None` for the whole object.
-fn select(call: &Call, object: &Object, quirks: Quirks) -> Result<Option<Range<u64>>, Refusal> {
-    let header = call.request.text("range").filter(|_| !quirks.ignores_range);
+fn select(call: &Call<'_>, object: &Object, quirks: Quirks) -> Result<Option<Range<u64>>, Refusal> {
+    let header = call
+        .request
+        .text(header::RANGE)
+        .filter(|_| !quirks.ignores_range);
     let size = object.data.len();
     if let Some(number) = call.number("partNumber")? {
         if header.is_some() {
@@ -183,13 +186,12 @@ fn decimal(text: &str) -> Option<u64> {
     digits.then(|| text.parse().unwrap_or(u64::MAX))
 }
 
-fn set_checksum(call: &Call, object: &Object, response: &mut Response) {
-    let asked = call.request.text("x-amz-checksum-mode");
+fn set_checksum(call: &Call<'_>, object: &Object, response: &mut Response) {
+    let asked = call.request.text(names::CHECKSUM_MODE);
     if let Some(checksum) = &object.checksum
         && asked.is_some_and(|mode| mode.eq_ignore_ascii_case("enabled"))
     {
-        response.set(checksum.value.algorithm().header(), &checksum.text());
-        response.set("x-amz-checksum-type", checksum.kind.name());
+        response.put_checksum(checksum);
     }
 }
 

@@ -1,11 +1,13 @@
 //! Requests, and the work on them that needs no state: taking apart, decoding, hashing.
 
 use bytes::Bytes;
+use http::header::{self, AsHeaderName};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use sha2::Digest as _;
 
 use super::chunked;
 use super::digest::{Algorithm, Value, md5};
+use super::names;
 use super::refusal::Refusal;
 
 /// A request exactly as it came over the wire.
@@ -46,7 +48,7 @@ impl Request {
     pub fn body(mut self, body: impl Into<Bytes>) -> Self {
         let body = body.into();
         self.headers
-            .insert(http::header::CONTENT_LENGTH, body.len().into());
+            .insert(header::CONTENT_LENGTH, body.len().into());
         self.body = vec![body];
         self
     }
@@ -54,7 +56,10 @@ impl Request {
     /// Does everything that needs no state, above all hashing, so that a server can do it
     /// outside its lock.
     pub fn prepare(self, hashes: Hashes) -> Prepared {
-        let payload = Payload::read(&self, hashes);
+        let payload = match self.method {
+            Method::PUT | Method::POST => Payload::read(&self, hashes),
+            _ => Ok(Payload::none()),
+        };
         Prepared {
             request: self,
             payload,
@@ -62,7 +67,7 @@ impl Request {
         }
     }
 
-    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+    pub(crate) fn text(&self, name: impl AsHeaderName) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 }
@@ -107,6 +112,17 @@ pub(crate) struct Payload {
 }
 
 impl Payload {
+    /// What comes with a method whose bodies have no meaning.
+    fn none() -> Self {
+        Self {
+            segments: Vec::new(),
+            len: 0,
+            crc64: Algorithm::Crc64Nvme.empty(),
+            declared: None,
+            md5: None,
+        }
+    }
+
     /// Decodes the body and compares it with everything that the headers say about it.
     fn read(request: &Request, hashes: Hashes) -> Result<Self, Refusal> {
         check_length(request)?;
@@ -122,7 +138,7 @@ impl Payload {
             None => None,
             Some(claim) => {
                 let seen = match claim.algorithm() {
-                    Algorithm::Crc64Nvme => crc64.clone(),
+                    Algorithm::Crc64Nvme => crc64,
                     other => other.digest(&segments),
                 };
                 if seen != claim {
@@ -145,15 +161,15 @@ impl Payload {
     /// The checksum of this algorithm, which is computed unless it is known.
     pub(crate) fn checksum(&self, algorithm: Algorithm) -> Value {
         match &self.declared {
-            Some(value) if value.algorithm() == algorithm => value.clone(),
-            _ if algorithm == Algorithm::Crc64Nvme => self.crc64.clone(),
+            Some(value) if value.algorithm() == algorithm => *value,
+            _ if algorithm == Algorithm::Crc64Nvme => self.crc64,
             _ => algorithm.digest(&self.segments),
         }
     }
 }
 
 fn check_length(request: &Request) -> Result<(), Refusal> {
-    let Some(declared) = request.text("content-length") else {
+    let Some(declared) = request.text(header::CONTENT_LENGTH) else {
         return Ok(());
     };
     let seen: u64 = request.body.iter().map(|piece| piece.len() as u64).sum();
@@ -169,7 +185,7 @@ fn check_length(request: &Request) -> Result<(), Refusal> {
 
 /// The hash that the signature covers is over the body as sent.
 fn check_sha256(request: &Request) -> Result<(), Refusal> {
-    let Some(declared) = request.text("x-amz-content-sha256") else {
+    let Some(declared) = request.text(names::CONTENT_SHA256) else {
         return Ok(());
     };
     match declared {
@@ -208,16 +224,16 @@ type DecodedBody = (Vec<Bytes>, u64, Vec<(String, String)>);
 
 fn decode(request: &Request) -> Result<DecodedBody, Refusal> {
     let streaming =
-        request.text("x-amz-content-sha256") == Some("STREAMING-UNSIGNED-PAYLOAD-TRAILER");
+        request.text(names::CONTENT_SHA256) == Some("STREAMING-UNSIGNED-PAYLOAD-TRAILER");
     let coded = request
-        .text("content-encoding")
+        .text(header::CONTENT_ENCODING)
         .is_some_and(|coding| coding.split(',').any(|name| name.trim() == "aws-chunked"));
     if !streaming && !coded {
         let len = request.body.iter().map(|piece| piece.len() as u64).sum();
         return Ok((request.body.clone(), len, Vec::new()));
     }
     let declared = request
-        .text("x-amz-decoded-content-length")
+        .text(names::DECODED_LENGTH)
         .and_then(|text| text.parse::<u64>().ok())
         .ok_or_else(|| {
             Refusal::new(
@@ -240,7 +256,7 @@ fn decode(request: &Request) -> Result<DecodedBody, Refusal> {
 
 fn check_trailer(request: &Request, trailer: &[(String, String)]) -> Result<(), Refusal> {
     let announced: Vec<String> = request
-        .text("x-amz-trailer")
+        .text(names::TRAILER)
         .unwrap_or_default()
         .split(',')
         .map(|name| name.trim().to_ascii_lowercase())
@@ -266,7 +282,8 @@ fn claimed(request: &Request, trailer: &[(String, String)]) -> Result<Option<Val
             .iter()
             .find(|(field, _)| field == name)
             .map(|(_, value)| value.as_str());
-        for text in request.text(name).into_iter().chain(in_trailer) {
+        let in_head = request.text(algorithm.header_name());
+        for text in in_head.into_iter().chain(in_trailer) {
             let value = Value::from_base64(algorithm, text).ok_or_else(|| {
                 Refusal::invalid_request(format!("Value for {name} header is invalid."))
             })?;
@@ -280,7 +297,7 @@ fn claimed(request: &Request, trailer: &[(String, String)]) -> Result<Option<Val
         ));
     }
     let claim = claims.pop();
-    if let Some(named) = request.text("x-amz-sdk-checksum-algorithm") {
+    if let Some(named) = request.text(names::SDK_CHECKSUM_ALGORITHM) {
         let named = Algorithm::parse(named);
         if named.is_none() || claim.as_ref().map(Value::algorithm) != named {
             return Err(Refusal::invalid_request(
@@ -298,7 +315,7 @@ fn check_md5(
     hashes: Hashes,
 ) -> Result<Option<[u8; 16]>, Refusal> {
     use base64::Engine as _;
-    let declared = request.text("content-md5");
+    let declared = request.text(names::CONTENT_MD5);
     if declared.is_none() && !hashes.md5 {
         return Ok(None);
     }

@@ -1,9 +1,10 @@
 //! Answers whose bodies are slices of stored objects.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
-use super::xml;
+use super::store::StoredChecksum;
+use super::{names, xml};
 
 /// An answer of the model.
 #[derive(Clone, Debug, Default)]
@@ -45,8 +46,16 @@ impl Response {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
+    /// Says an object's checksum, and what it covers.
+    pub(super) fn put_checksum(&mut self, checksum: &StoredChecksum) {
+        self.put(checksum.value.algorithm().header_name(), checksum.text());
+        let kind = HeaderValue::from_static(checksum.kind.name());
+        self.put(names::CHECKSUM_TYPE, kind);
+    }
+
     pub(crate) fn xml(&mut self, document: xml::Writer) {
-        self.set("content-type", "application/xml");
+        let kind = HeaderValue::from_static("application/xml");
+        self.put(header::CONTENT_TYPE, kind);
         self.body = Body::from(document.finish().into_bytes());
     }
 }

@@ -1,6 +1,6 @@
 //! Buckets, PUT and DELETE.
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue, header};
 
 use super::digest::Value;
 use super::read::matches_tag;
@@ -8,7 +8,7 @@ use super::refusal::Refusal;
 use super::request::Payload;
 use super::response::Response;
 use super::store::{Data, Object, StoredChecksum, Version};
-use super::{Call, Model};
+use super::{Call, Model, names};
 
 /// Headers that are stored with an object beside `x-amz-meta-*`.
 const STORED: [&str; 7] = [
@@ -26,7 +26,7 @@ const STORED: [&str; 7] = [
 const MAX_METADATA: usize = 2_048;
 
 impl Model {
-    pub(super) fn create(&mut self, call: &Call) -> Result<Response, Refusal> {
+    pub(super) fn create(&mut self, call: &Call<'_>) -> Result<Response, Refusal> {
         let name = &call.route.bucket;
         let plain = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
         if !(3..=63).contains(&name.len()) || !name.chars().all(plain) {
@@ -42,7 +42,7 @@ impl Model {
         }
         self.create_bucket(name);
         let mut response = Response::new(200);
-        response.set("location", &format!("/{name}"));
+        response.put(header::LOCATION, format!("/{name}"));
         Ok(response)
     }
 
@@ -54,7 +54,7 @@ impl Model {
 
     pub(super) fn put_object(
         &mut self,
-        call: &Call,
+        call: &Call<'_>,
         payload: Payload,
     ) -> Result<Response, Refusal> {
         require_length(call)?;
@@ -62,7 +62,7 @@ impl Model {
         let headers = stored_headers(call)?;
         self.check_write_conditions(call)?;
         let tag = self.config.etags;
-        let value = payload.declared.clone().unwrap_or(payload.crc64.clone());
+        let value = payload.declared.unwrap_or(payload.crc64);
         let checksum = self.config.checksums.then(|| StoredChecksum::full(value));
         let mut object = Object::new(Data::from(payload.segments));
         object.etag = tag.tag(payload.md5, payload.crc64.as_bytes(), payload.len);
@@ -70,16 +70,15 @@ impl Model {
         object.checksum = checksum.clone();
         let etag = self.insert(&call.route.bucket, &call.route.key, object);
         let mut response = Response::new(200);
-        response.set("etag", &etag);
+        response.put(header::ETAG, etag);
         self.set_version(call, &mut response);
         if let Some(checksum) = checksum {
-            response.set(checksum.value.algorithm().header(), &checksum.text());
-            response.set("x-amz-checksum-type", checksum.kind.name());
+            response.put_checksum(&checksum);
         }
         Ok(response)
     }
 
-    pub(super) fn delete_object(&mut self, call: &Call) -> Response {
+    pub(super) fn delete_object(&mut self, call: &Call<'_>) -> Response {
         let mut response = Response::new(204);
         let versioning = self.config.versioning;
         let marker = self.ids.ordered();
@@ -89,10 +88,10 @@ impl Model {
         let key = &call.route.key;
         if let Some(id) = call.route.param("versionId") {
             bucket.remove_version(key, id);
-            response.set("x-amz-version-id", id);
+            response.put(names::VERSION_ID, id);
         } else if versioning {
-            response.set("x-amz-delete-marker", "true");
-            response.set("x-amz-version-id", &marker);
+            response.put(names::DELETE_MARKER, HeaderValue::from_static("true"));
+            response.put(names::VERSION_ID, marker.as_str());
             bucket.insert(key, Version::DeleteMarker { version_id: marker }, true);
         } else {
             bucket.keys.remove(key);
@@ -102,9 +101,9 @@ impl Model {
 
     /// `If-None-Match: *` and `If-Match` of PUT and Complete (AWS, "How to prevent object
     /// overwrites with conditional writes").
-    pub(super) fn check_write_conditions(&self, call: &Call) -> Result<(), Refusal> {
+    pub(super) fn check_write_conditions(&self, call: &Call<'_>) -> Result<(), Refusal> {
         let current = self.object(&call.route.bucket, &call.route.key);
-        match call.request.text("if-none-match") {
+        match call.request.text(header::IF_NONE_MATCH) {
             Some("*") if current.is_some() => return Err(Refusal::precondition("If-None-Match")),
             None | Some("*") => {}
             Some(_) => {
@@ -112,7 +111,7 @@ impl Model {
                 return Err(Refusal::new(501, "NotImplemented", message));
             }
         }
-        match (call.request.text("if-match"), current) {
+        match (call.request.text(header::IF_MATCH), current) {
             (Some(_), None) => {
                 let message = "The specified key does not exist.";
                 Err(Refusal::new(404, "NoSuchKey", message))
@@ -124,18 +123,18 @@ impl Model {
         }
     }
 
-    pub(super) fn set_version(&self, call: &Call, response: &mut Response) {
+    pub(super) fn set_version(&self, call: &Call<'_>, response: &mut Response) {
         if let Some(object) = self.object(&call.route.bucket, &call.route.key)
             && self.config.versioning
         {
-            response.set("x-amz-version-id", &object.version_id);
+            response.put(names::VERSION_ID, object.version_id.as_str());
         }
     }
 }
 
 /// S3 takes no body of unknown length: chunked transfer coding needs the decoded length.
-pub(super) fn require_length(call: &Call) -> Result<(), Refusal> {
-    let known = ["content-length", "x-amz-decoded-content-length"];
+pub(super) fn require_length(call: &Call<'_>) -> Result<(), Refusal> {
+    let known = [header::CONTENT_LENGTH, names::DECODED_LENGTH];
     if known.iter().any(|name| call.request.text(name).is_some()) {
         return Ok(());
     }
@@ -160,7 +159,7 @@ pub(super) fn check_put_size(len: u64, max: u64) -> Result<(), Refusal> {
 }
 
 /// Metadata and content headers as they are stored: `aws-chunked` was a coding of the request.
-pub(super) fn stored_headers(call: &Call) -> Result<HeaderMap, Refusal> {
+pub(super) fn stored_headers(call: &Call<'_>) -> Result<HeaderMap, Refusal> {
     let mut stored = HeaderMap::new();
     let mut metadata = 0;
     for (name, value) in &call.request.headers {
@@ -178,27 +177,27 @@ pub(super) fn stored_headers(call: &Call) -> Result<HeaderMap, Refusal> {
             "Your metadata headers exceed the maximum allowed metadata size",
         ));
     }
-    if let Some(coding) = call.request.text("content-encoding") {
+    if let Some(coding) = call.request.text(header::CONTENT_ENCODING) {
         let kept: Vec<&str> = coding
             .split(',')
             .map(str::trim)
             .filter(|name| !name.is_empty() && *name != "aws-chunked")
             .collect();
-        stored.remove("content-encoding");
+        stored.remove(header::CONTENT_ENCODING);
         if let Ok(value) = kept.join(", ").parse()
             && !kept.is_empty()
         {
-            stored.insert("content-encoding", value);
+            stored.insert(header::CONTENT_ENCODING, value);
         }
     }
-    if !stored.contains_key("content-type") {
-        let default = http::HeaderValue::from_static("binary/octet-stream");
-        stored.insert("content-type", default);
+    if !stored.contains_key(header::CONTENT_TYPE) {
+        let default = HeaderValue::from_static("binary/octet-stream");
+        stored.insert(header::CONTENT_TYPE, default);
     }
     Ok(stored)
 }
 
 /// Says a part's checksum in an answer's headers.
 pub(super) fn set_value(response: &mut Response, value: &Value) {
-    response.set(value.algorithm().header(), &value.base64());
+    response.put(value.algorithm().header_name(), value.base64());
 }

@@ -20,27 +20,28 @@ impl Writer {
     }
 
     fn start(root: &'static str, attributes: &str) -> Self {
-        Self {
-            text: format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<{root}{attributes}>"),
-            open: vec![root],
-        }
+        let mut text = String::with_capacity(512);
+        text.push_str("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+        push_all(&mut text, &["<", root, attributes, ">"]);
+        let open = vec![root];
+        Self { text, open }
     }
 
     pub(crate) fn open(&mut self, name: &'static str) {
-        self.text.push_str(&format!("<{name}>"));
+        push_all(&mut self.text, &["<", name, ">"]);
         self.open.push(name);
     }
 
     pub(crate) fn close(&mut self) {
         if let Some(name) = self.open.pop() {
-            self.text.push_str(&format!("</{name}>"));
+            push_all(&mut self.text, &["</", name, ">"]);
         }
     }
 
     pub(crate) fn text(&mut self, name: &str, value: &str) {
-        self.text.push_str(&format!("<{name}>"));
+        push_all(&mut self.text, &["<", name, ">"]);
         escape_into(value, &mut self.text);
-        self.text.push_str(&format!("</{name}>"));
+        push_all(&mut self.text, &["</", name, ">"]);
     }
 
     /// An element that is left out where there is no value.
@@ -58,60 +59,81 @@ impl Writer {
     }
 }
 
+fn push_all(text: &mut String, pieces: &[&str]) {
+    pieces.iter().for_each(|piece| text.push_str(piece));
+}
+
 /// Escapes as S3 does: control characters become references, although XML 1.0 forbids most.
 fn escape_into(value: &str, text: &mut String) {
-    for c in value.chars() {
+    let mut rest = value;
+    while let Some((at, c)) = rest
+        .char_indices()
+        .find(|(_, c)| matches!(c, '&' | '<' | '>' | '"') || c.is_control())
+    {
+        text.push_str(&rest[..at]);
         match c {
             '&' => text.push_str("&amp;"),
             '<' => text.push_str("&lt;"),
             '>' => text.push_str("&gt;"),
             '"' => text.push_str("&quot;"),
-            c if c.is_control() => text.push_str(&format!("&#x{:x};", u32::from(c))),
-            c => text.push(c),
+            c => text.push_str(&format!("&#x{:x};", u32::from(c))),
         }
+        rest = &rest[at + c.len_utf8()..];
     }
+    text.push_str(rest);
 }
 
-/// One record of a document: names and texts of its elements.
-pub(crate) type Record = Vec<(String, String)>;
-
 /// Reads `<root><record><name>text</name>…</record>…</root>`, the shape of the documents that
-/// clients send. Other elements are skipped; `None` if the document is not well-formed, has another
-/// root, or carries a document type.
-pub(crate) fn records(document: &[u8], root: &str, record: &str) -> Option<Vec<Record>> {
+/// clients send, and has each name and text taken by its record. Other elements are skipped; `None`
+/// if the document is not well-formed, has another root, or carries a document type, and where a
+/// record does.
+pub(crate) fn records<R: Default>(
+    document: &[u8],
+    root: &str,
+    record: &str,
+    take: impl Fn(&mut R, &str, &str) -> Option<()>,
+) -> Option<Vec<R>> {
     let mut reader = Reader::from_reader(document);
-    let mut path: Vec<String> = Vec::new();
-    let mut records: Vec<Record> = Vec::new();
+    let mut depth = 0_usize;
+    let mut within = false;
+    let mut records: Vec<R> = Vec::new();
     let mut text = String::new();
     let mut closed = false;
     loop {
         match reader.read_event().ok()? {
             Event::Start(_) | Event::Empty(_) if closed => return None,
             Event::Start(start) => {
-                path.push(start.local_name().as_ref().to_owned());
                 text.clear();
-                if path[0] != root {
-                    return None;
+                let name = start.local_name();
+                match depth {
+                    0 if name.as_ref() != root => return None,
+                    1 => {
+                        within = name.as_ref() == record;
+                        if within {
+                            records.push(R::default());
+                        }
+                    }
+                    _ => {}
                 }
-                if path.len() == 2 && path[1] == record {
-                    records.push(Record::new());
-                }
+                depth += 1;
             }
             Event::Text(piece) => text.push_str(&piece),
             Event::CData(piece) => text.push_str(&piece),
             Event::GeneralRef(name) => text.push(resolve(&name)?),
-            Event::End(_) => {
-                let name = path.pop()?;
-                if path.len() == 2 && path[1] == record {
-                    records.last_mut()?.push((name, std::mem::take(&mut text)));
+            // The reader has seen to it that it has the name of what it ends.
+            Event::End(end) => {
+                depth = depth.checked_sub(1)?;
+                if depth == 2 && within {
+                    take(records.last_mut()?, end.local_name().as_ref(), &text)?;
+                    text.clear();
                 }
-                closed = path.is_empty();
+                closed = depth == 0;
             }
             Event::Empty(start) => {
-                let name = start.local_name().as_ref().to_owned();
-                match path.len() {
-                    0 => return (name == root).then(Vec::new),
-                    1 if name == record => records.push(Record::new()),
+                let name = start.local_name();
+                match depth {
+                    0 => return (name.as_ref() == root).then(Vec::new),
+                    1 if name.as_ref() == record => records.push(R::default()),
                     _ => {}
                 }
             }
@@ -144,6 +166,11 @@ fn resolve(name: &str) -> Option<char> {
 mod tests {
     use super::*;
 
+    fn note(record: &mut Vec<(String, String)>, name: &str, text: &str) -> Option<()> {
+        record.push((name.to_owned(), text.to_owned()));
+        Some(())
+    }
+
     #[test]
     fn what_is_written_can_be_read() {
         let mut writer = Writer::namespaced("List");
@@ -152,7 +179,7 @@ mod tests {
             writer.text("Key", key);
             writer.close();
         }
-        let records = records(writer.finish().as_bytes(), "List", "Part").unwrap();
+        let records = records(writer.finish().as_bytes(), "List", "Part", note).unwrap();
         assert_eq!(records[0], [("Key".into(), "a&b<\u{1}>\"".into())]);
         assert_eq!(records[1], [("Key".into(), String::new())]);
     }
@@ -168,7 +195,7 @@ mod tests {
             "<a>&x;</a>",
         ];
         for bad in no_root.into_iter().chain(broken) {
-            assert_eq!(records(bad.as_bytes(), "a", "r"), None, "{bad}");
+            assert_eq!(records(bad.as_bytes(), "a", "r", note), None, "{bad}");
         }
     }
 }

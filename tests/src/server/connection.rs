@@ -148,7 +148,7 @@ fn handle(
             .map(|o| o.data.len());
         prepared.disturb(|request| fault.rewrite_request(request, size));
     }
-    model.handle_prepared(prepared)
+    model.handle_routed(prepared, route)
 }
 
 fn read_body(reader: &mut Reader, shared: &Shared, head: &Head) -> Result<Vec<Bytes>, ReadError> {

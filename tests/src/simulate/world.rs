@@ -14,7 +14,6 @@ use crate::drive::{EPOCH, Reply, Sent, ask, give};
 use crate::faults::Fault;
 use crate::model::{
     Access, AccessKey, Algorithm, Anonymous, Etags, Model, Operation, Request, Route,
-    StoredChecksum,
 };
 
 pub(super) struct World {
@@ -169,14 +168,14 @@ impl World {
     ) -> Reply {
         self.live(choices, story);
         let route = Route::parse(&request.method, request.target.as_bytes(), None, None);
-        let (operation, key) = route.map_or((Operation::Other, String::new()), |route| {
-            (route.operation, route.key)
+        let (operation, key) = route.as_ref().map_or((Operation::Other, ""), |route| {
+            (route.operation, route.key.as_str())
         });
         let reply = match self.trouble(operation, choices) {
-            None => give(&mut self.model, request),
+            None => give(&mut self.model, request, route.as_ref()),
             Some(trouble) => {
                 story.tell(|| format!("{operation} {key}: {trouble:?}"));
-                self.inflict(&trouble, &key, request, choices)
+                self.inflict(&trouble, key, request, choices)
             }
         };
         story.tell(|| {
@@ -193,12 +192,7 @@ impl World {
 
     /// Stores an object with a checksum of this algorithm.
     pub(super) fn store(&mut self, key: &str, bytes: Vec<u8>, algorithm: Algorithm) {
-        let bytes = Bytes::from(bytes);
-        self.model.put("b", key, bytes.clone());
-        if let Some(object) = self.model.object_mut("b", key) {
-            let value = algorithm.digest(&[bytes]);
-            object.checksum = Some(StoredChecksum::full(value));
-        }
+        self.model.put_hashed("b", key, bytes, algorithm);
     }
 
     fn let_in(&mut self) {
