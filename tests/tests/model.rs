@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use http::Method;
 use sans3_testkit::model::digest::{Algorithm, hex, md5};
 use sans3_testkit::model::{
-    Access, ChecksumKind, Etags, Limits, Model, ModelConfig, Quirks, Request, Response, synthetic,
+    Access, ChecksumKind, Etags, Limits, Model, ModelConfig, Quirks, Request, Response, Route,
+    synthetic,
 };
 
 fn model() -> Model {
@@ -130,6 +131,31 @@ fn an_object_comes_back_with_its_headers() {
     assert_eq!(head.header("x-amz-checksum-type"), Some("FULL_OBJECT"));
     let crc = Algorithm::Crc64Nvme.digest(&["hello".into()]).base64();
     assert_eq!(head.header("x-amz-checksum-crc64nvme"), Some(crc.as_str()));
+}
+
+#[test]
+fn an_object_that_is_put_without_a_request_has_the_checksum_that_was_asked_for() {
+    let mut model = model();
+    for algorithm in Algorithm::ALL {
+        let etag = model.put_hashed("bucket", "key", "hello", algorithm);
+        let object = model.object("bucket", "key").unwrap();
+        let checksum = object.checksum.as_ref().unwrap();
+        assert_eq!(checksum.value, algorithm.digest(&["hello".into()]));
+        let stored = model.handle(put("/bucket/other", "hello"));
+        assert_eq!(stored.header("etag"), Some(etag.as_str()));
+    }
+}
+
+#[test]
+fn a_route_that_is_known_is_taken_as_it_is() {
+    let mut model = model();
+    model.handle(put("/bucket/key", "hello"));
+    let prepared = || get("/bucket/key").prepare(ModelConfig::default().hashes());
+    let route = Route::parse(&Method::GET, b"/bucket/key", None, None);
+    let answer = model.handle_routed(prepared(), route.as_ref());
+    assert_eq!(text(&answer), "hello");
+    let answer = model.handle_routed(prepared(), None);
+    assert_eq!(code(&answer), refused(400, "InvalidURI"));
 }
 
 #[test]
@@ -364,9 +390,8 @@ fn checksums_of_parts_become_the_one_that_was_declared() {
         headers.extend(kind.map(|kind| ("x-amz-checksum-type", kind)));
         let (mut upload, first, second) = Multipart::filled(&headers);
         let sums = ["12345", "678"].map(|part| algorithm.digest(&[part.into()]));
-        let [one, two] = sums
-            .clone()
-            .map(|sum| format!("<Checksum{name}>{}</Checksum{name}>", sum.base64()));
+        let [one, two] =
+            sums.map(|sum| format!("<Checksum{name}>{}</Checksum{name}>", sum.base64()));
         if composite {
             let bare = upload.complete(&[(1, &first, ""), (4, &second, "")], &[]);
             assert_eq!(code(&bare), refused(400, "InvalidRequest"));

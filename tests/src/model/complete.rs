@@ -29,15 +29,16 @@ impl Model {
         }?;
         let chosen = choose(upload, &listed)?;
         check_sizes(&chosen, self.config.limits)?;
-        let checksum = object_checksum(upload, &chosen);
+        let segments: Vec<Bytes> = chosen
+            .iter()
+            .flat_map(|part| part.data.slices(0..part.data.len()))
+            .collect();
+        let checksum = object_checksum(upload, &chosen, &segments);
         check_claims(call, upload, &chosen, &checksum)?;
         self.check_write_conditions(call)?;
 
         let tags: Vec<&str> = chosen.iter().map(|part| part.etag.as_str()).collect();
-        let segments = chosen
-            .iter()
-            .flat_map(|part| part.data.slices(0..part.data.len()));
-        let mut object = Object::new(Data::from(segments.collect::<Vec<Bytes>>()));
+        let mut object = Object::new(Data::from(segments));
         object.etag = self.config.etags.of_parts(&tags);
         object.parts = chosen.iter().map(|part| part.data.len()).collect();
         object.checksum = self.config.checksums.then(|| checksum.clone());
@@ -208,7 +209,8 @@ fn total_len(parts: &[&UploadedPart]) -> u64 {
         .fold(0, |sum, part| sum.saturating_add(part.data.len()))
 }
 
-fn object_checksum(upload: &Upload, parts: &[&UploadedPart]) -> StoredChecksum {
+/// The checksum of an object of these parts, whose bytes are `segments`.
+fn object_checksum(upload: &Upload, parts: &[&UploadedPart], segments: &[Bytes]) -> StoredChecksum {
     let algorithm = upload.part_algorithm();
     if upload.composite {
         let digests: Vec<u8> = parts
@@ -231,13 +233,7 @@ fn object_checksum(upload: &Upload, parts: &[&UploadedPart]) -> StoredChecksum {
         .flatten();
     // Only CRCs are ever over the full object, and these can be combined; should that change,
     // reading everything is right too.
-    let value = combined.unwrap_or_else(|| {
-        let all: Vec<Bytes> = parts
-            .iter()
-            .flat_map(|part| part.data.slices(0..part.data.len()))
-            .collect();
-        algorithm.digest(&all)
-    });
+    let value = combined.unwrap_or_else(|| algorithm.digest(segments));
     StoredChecksum::full(value)
 }
 

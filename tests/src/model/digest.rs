@@ -233,7 +233,7 @@ mod tests {
             assert_eq!(whole.base64(), base64);
             let first = algorithm.digest(&digits[..1]);
             let second = algorithm.digest(&digits[1..]);
-            assert_eq!(first.combine(&second, 5), Some(whole.clone()));
+            assert_eq!(first.combine(&second, 5), Some(whole));
             assert_eq!(Value::from_base64(algorithm, base64), Some(whole));
         }
         assert_eq!(hex(&md5(&[])), "d41d8cd98f00b204e9800998ecf8427e");

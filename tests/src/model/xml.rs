@@ -185,6 +185,24 @@ mod tests {
     }
 
     #[test]
+    fn what_clients_may_write_otherwise_is_read_too() {
+        let document = "\u{feff}<?xml version='1.0'?>\n<a x=\"</a>\" y='>'><!-- <r> -->\
+                        <other><n>0</n></other>\
+                        <s:r ><s:n\t>1<![CDATA[<&]]>&#x32;</s:n ></s:r>\
+                        <r/><r><n/><n>4</n></r></a>\n<!-- end -->";
+        let records = records(document.as_bytes(), "a", "r", note).unwrap();
+        let field = |text: &str| ("n".to_owned(), text.to_owned());
+        assert_eq!(records, [vec![field("1<&2")], vec![], vec![field("4")]]);
+    }
+
+    #[test]
+    fn a_record_may_refuse_what_it_is_given() {
+        let refuse = |_: &mut (), _: &str, _: &str| None;
+        let document = b"<a><r><n>1</n></r></a>";
+        assert_eq!(records(document, "a", "r", refuse), None);
+    }
+
+    #[test]
     fn broken_documents_are_refused() {
         let no_root = ["", "x", "<b/>", "<b><a/></b>"];
         let broken = [
@@ -193,6 +211,15 @@ mod tests {
             "<a></a><a></a>",
             "<!DOCTYPE a><a></a>",
             "<a>&x;</a>",
+            "<a>&amp</a>",
+            "<a>&#xd800;</a>",
+            "<a><!-- </a>",
+            "<a><![CDATA[ </a>",
+            "<a><?></a>",
+            "<a",
+            "<a x='>",
+            "<a><r></a></r>",
+            "<a><r><n>1</r></n></a>",
         ];
         for bad in no_root.into_iter().chain(broken) {
             assert_eq!(records(bad.as_bytes(), "a", "r", note), None, "{bad}");
