@@ -1,18 +1,20 @@
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
+
 /// What an upload reads from.
 #[derive(Clone, Debug, Default)]
 pub struct Source {
-    bytes: Vec<u8>,
+    bytes: Bytes,
     /// The bytes that later reads find, after `changes_after` of them.
-    changed: Option<Vec<u8>>,
+    changed: Option<Bytes>,
     reads: std::cell::Cell<u32>,
     changes_after: u32,
 }
 
 impl Source {
     /// A source that never changes.
-    pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
+    pub fn new(bytes: impl Into<Bytes>) -> Self {
         Self {
             bytes: bytes.into(),
             ..Self::default()
@@ -20,7 +22,7 @@ impl Source {
     }
 
     /// A source whose bytes are replaced by `changed` after `reads` reads.
-    pub fn changing(bytes: impl Into<Vec<u8>>, changed: impl Into<Vec<u8>>, reads: u32) -> Self {
+    pub fn changing(bytes: impl Into<Bytes>, changed: impl Into<Bytes>, reads: u32) -> Self {
         Self {
             changed: Some(changed.into()),
             changes_after: reads,
@@ -39,14 +41,14 @@ impl Source {
     }
 
     /// As many of the `len` bytes at `offset` as there are.
-    pub fn read(&self, offset: u64, len: u64) -> Vec<u8> {
+    pub fn read(&self, offset: u64, len: u64) -> Bytes {
         let reads = self.reads.replace(self.reads.get() + 1);
         let bytes = match &self.changed {
             Some(changed) if reads >= self.changes_after => changed,
             _ => &self.bytes,
         };
         let clamp = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
-        bytes[clamp(offset)..clamp(offset.saturating_add(len))].to_vec()
+        bytes.slice(clamp(offset)..clamp(offset.saturating_add(len)))
     }
 }
 

@@ -54,7 +54,7 @@ pub(crate) fn send(
             if let Err(error) = check.finish() {
                 return Err(sendable.on_source_error(error));
             }
-            bytes.into()
+            bytes
         }
     };
     let target = head

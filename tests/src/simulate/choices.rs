@@ -1,6 +1,7 @@
 //! Where the decisions of a run come from: a seed, a fuzzer's bytes, or a list.
 
 use arbitrary::Unstructured;
+use bytes::Bytes;
 use sans3_core::rng::Rng;
 
 /// A source of decisions. Everything that a run leaves open is asked of it, in a fixed order, so
@@ -115,13 +116,13 @@ pub(super) fn index(value: u64) -> usize {
 }
 
 /// Bytes without a pattern that a shift could hide.
-pub(super) fn noise(len: u64, seed: u64) -> Vec<u8> {
+pub(super) fn noise(len: u64, seed: u64) -> Bytes {
     let mut rng = Rng::new(seed);
     let mut bytes = vec![0; index(len)];
     for word in bytes.chunks_mut(8) {
         word.copy_from_slice(&rng.next_u64().to_le_bytes()[..word.len()]);
     }
-    bytes
+    bytes.into()
 }
 
 #[cfg(test)]

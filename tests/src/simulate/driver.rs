@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU16;
 use std::time::Duration;
 
+use bytes::Bytes;
 use sans3_core::attempt::{Attempt, AttemptId, Outcome, TransferId};
 use sans3_core::error::{CredentialsError, TransferError};
 use sans3_core::operation::{HeadObject, HeadObjectOutput};
@@ -331,7 +332,7 @@ impl<'a> Simulation<'a> {
         if up_to == start && !ended {
             return;
         }
-        let bytes = sink.bytes[..index(up_to)].to_vec();
+        let bytes = Bytes::copy_from_slice(&sink.bytes[..index(up_to)]);
         if let Job::Upload { bytes: all, .. } = &mut self.scenario.jobs[last] {
             all.clone_from(&bytes);
         }

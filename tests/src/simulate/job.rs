@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU64;
 
+use bytes::Bytes;
 use sans3_core::checksum::Algorithm;
 use sans3_core::endpoint::{BucketName, ObjectKey};
 use sans3_core::etag::ETag;
@@ -18,18 +19,18 @@ pub(super) enum Job {
         spec: Download,
         sink: Sink,
         /// The object at first, or none.
-        object: Option<Vec<u8>>,
+        object: Option<Bytes>,
         /// What the server has its checksum by.
         checksum: model::Algorithm,
     },
     Upload {
         spec: Box<Upload>,
         source: Source,
-        bytes: Vec<u8>,
+        bytes: Bytes,
         /// Whether the source changes while it is read.
         changing: bool,
         /// What stands under the key before.
-        before: Option<Vec<u8>>,
+        before: Option<Bytes>,
     },
     Look,
 }
@@ -146,7 +147,7 @@ impl Job {
         Self::Upload {
             spec: Box::new(spec),
             source: Source::default(),
-            bytes: Vec::new(),
+            bytes: Bytes::new(),
             changing: false,
             before: None,
         }
@@ -204,7 +205,7 @@ impl Job {
     /// Bytes that it is to move.
     pub(super) fn size(&self) -> u64 {
         match self {
-            Self::Download { object, .. } => object.as_ref().map_or(0, Vec::len) as u64,
+            Self::Download { object, .. } => object.as_ref().map_or(0, Bytes::len) as u64,
             Self::Upload { bytes, .. } => bytes.len() as u64,
             Self::Look => 0,
         }
@@ -228,7 +229,7 @@ impl Job {
             }
             Self::Upload { spec, bytes, .. } => parts(bytes.len() as u64, spec.part_size),
             Self::Download { spec, object, .. } => {
-                let size = object.as_ref().map_or(0, Vec::len) as u64;
+                let size = object.as_ref().map_or(0, Bytes::len) as u64;
                 parts(2 * size + 100, spec.part_size)
             }
             Self::Look => 0,
@@ -256,14 +257,14 @@ pub(super) fn bucket() -> BucketName {
     BucketName::new("b").unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// Some kilobytes at most, mostly: what goes wrong does not depend on how many bytes there are.
+/// Some hundred bytes, mostly: what goes wrong does not depend on how many bytes there are.
 fn size(choices: &mut Choices) -> u64 {
     match choices.below(32) {
         0 => 0,
         1 | 2 => 1 + choices.below(3),
-        31 => 1 + choices.below(100_000),
-        27..31 => 1 + choices.below(12_000),
-        _ => 1 + choices.below(3_000),
+        31 => 1 + choices.below(25_000),
+        27..31 => 1 + choices.below(3_000),
+        _ => 1 + choices.below(750),
     }
 }
 
@@ -277,7 +278,7 @@ fn part_size(size: u64, choices: &mut Choices) -> u64 {
     let part = if choices.one_in(3) {
         size / parts
     } else {
-        size.div_ceil(parts) + choices.below(100)
+        size.div_ceil(parts) + choices.below(25)
     };
     part.clamp(LIMITS.min_part, LIMITS.max_part)
 }

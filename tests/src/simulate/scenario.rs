@@ -13,11 +13,11 @@ use crate::model::{self, Etags, ModelConfig, Quirks};
 
 /// S3's limits in bytes instead of megabytes, so that an object of some kilobytes has many parts.
 pub(super) const LIMITS: Limits = Limits {
-    min_part: 64,
-    max_part: 16 << 10,
+    min_part: 16,
+    max_part: 4 << 10,
     max_parts: 60,
-    max_object: 400 << 10,
-    max_put: 16 << 10,
+    max_object: 100 << 10,
+    max_put: 4 << 10,
 };
 
 /// Which runs are of interest.
@@ -127,7 +127,7 @@ impl Scenario {
         let faults = Faults::draw(choices);
         let unrest = faults.benign.is_none() && faults.rate > 0 && choices.one_in(2);
         let server = Server::draw(signed, choices);
-        let count = 1 + choices.pick(&[0, 0, 0, 1, 0, 2, 0, 3]);
+        let count = 1 + choices.pick(&[0, 1, 1, 1, 0, 2, 2, 3]);
         let mut jobs: Vec<Job> = (0..count)
             .map(|at| Job::draw(at, &server, unrest, choices))
             .collect();
@@ -281,11 +281,11 @@ fn session(signed: bool, mild: bool, choices: &mut Choices) -> SessionConfig {
     made.limits = LIMITS;
     let more = u16::try_from(choices.below(8)).unwrap_or(0);
     made.concurrency = NonZeroU16::MIN.saturating_add(more);
-    made.exchange_memory = 1 + choices.below(2_000);
+    made.exchange_memory = 1 + choices.below(500);
     made.memory = match choices.below(3) {
         0 => 1 << 20,
-        1 => choices.below(50_000),
-        _ => choices.below(2_000),
+        1 => choices.below(12_500),
+        _ => choices.below(500),
     };
     if !mild {
         let low = |value| u32::try_from(value).unwrap_or(u32::MAX);

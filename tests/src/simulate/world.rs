@@ -191,7 +191,7 @@ impl World {
     }
 
     /// Stores an object with a checksum of this algorithm.
-    pub(super) fn store(&mut self, key: &str, bytes: Vec<u8>, algorithm: Algorithm) {
+    pub(super) fn store(&mut self, key: &str, bytes: Bytes, algorithm: Algorithm) {
         self.model.put_hashed("b", key, bytes, algorithm);
     }
 

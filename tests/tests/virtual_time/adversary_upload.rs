@@ -420,7 +420,7 @@ fn is_mixture(found: &[u8], before: &[u8], after: &[u8]) -> bool {
 fn adversary_40_a_source_that_shrinks_is_an_error_and_leaves_nothing() {
     let before = noise(SIZE, 31);
     let mut rig = rig(|_, _, ask| ask());
-    let source = Source::changing(before.clone(), &before[..PART], 3);
+    let source = Source::changing(before.clone(), before[..PART].to_vec(), 3);
     let error = rig.upload(known(), source).unwrap_err();
     assert!(matches!(error.cause, Cause::Source(_)), "{error}");
     assert_eq!(rig.peer.model.uploads().count(), 0);
