@@ -296,6 +296,7 @@ mod tests {
                 let framer = Framer::new(algorithm, decoded).unwrap();
                 let len = framer.encoded_len();
                 assert_eq!(encoded_len(decoded, algorithm), Some(len));
+                assert_eq!(framer.decoded_len(), decoded);
                 let sent = encode(framer, &payload, 10_000);
                 assert_eq!(u64::try_from(sent.len()).unwrap(), len, "{decoded} bytes");
             }
@@ -320,6 +321,20 @@ mod tests {
         assert_eq!(digest.get(), Some(of(Algorithm::Crc32c, &payload)));
         let empty = encode(Framer::new(Algorithm::Crc32, 0).unwrap(), b"", 1);
         assert_eq!(empty, b"0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n");
+    }
+
+    #[test]
+    fn no_bytes_begin_no_chunk() {
+        let mut framer = Framer::with_chunk_size(Algorithm::Crc32, 2, NonZeroU64::MIN).unwrap();
+        let nothing = Frame {
+            before: Bytes::new(),
+            payload: 0,
+        };
+        for byte in [&b"a"[..], b"b"] {
+            assert_eq!(framer.frame(b"").as_ref(), Ok(&nothing));
+            assert_eq!(framer.frame(byte).unwrap().payload, 1);
+        }
+        assert_eq!(framer.frame(b"").as_ref(), Ok(&nothing));
     }
 
     #[test]
