@@ -11,7 +11,7 @@ use super::job::Job;
 use crate::drive::config;
 use crate::model::{self, Etags, ModelConfig, Quirks};
 
-/// S3's limits in bytes instead of megabytes, so that an object of some kilobytes has many parts.
+/// S3's limits in bytes instead of megabytes, so that an object of some hundred has many parts.
 pub(super) const LIMITS: Limits = Limits {
     min_part: 16,
     max_part: 4 << 10,
