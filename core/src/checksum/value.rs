@@ -78,7 +78,14 @@ impl Algorithm {
     /// The header that carries the checksum of a body or object: `x-amz-checksum-*` (S3 user
     /// guide, "Checking object integrity"), for MD5 `Content-MD5` (RFC 1864).
     pub const fn header(self) -> HeaderName {
-        HeaderName::from_static(self.header_text())
+        // Parsed when this is compiled, not at each call.
+        match self {
+            Self::Crc64Nvme => const { HeaderName::from_static(Self::Crc64Nvme.header_text()) },
+            Self::Crc32 => const { HeaderName::from_static(Self::Crc32.header_text()) },
+            Self::Crc32c => const { HeaderName::from_static(Self::Crc32c.header_text()) },
+            Self::Sha256 => const { HeaderName::from_static(Self::Sha256.header_text()) },
+            Self::Md5 => const { HeaderName::from_static(Self::Md5.header_text()) },
+        }
     }
 
     /// The name of the [`header`](Self::header).
