@@ -119,9 +119,12 @@ pub(super) fn index(value: u64) -> usize {
 pub(super) fn noise(len: u64, seed: u64) -> Bytes {
     let mut rng = Rng::new(seed);
     let mut bytes = vec![0; index(len)];
-    for word in bytes.chunks_mut(8) {
-        word.copy_from_slice(&rng.next_u64().to_le_bytes()[..word.len()]);
+    let (words, rest) = bytes.as_chunks_mut::<8>();
+    for word in words {
+        *word = rng.next_u64().to_le_bytes();
     }
+    let last = rng.next_u64().to_le_bytes();
+    rest.copy_from_slice(&last[..rest.len()]);
     bytes.into()
 }
 

@@ -47,7 +47,9 @@ struct Account {
     asked: u64,
     /// Bytes of its pull source that were let in, and of these those that the server has.
     filled: u64,
-    stored: BTreeMap<u64, u64>,
+    stored: u64,
+    /// The parts that the server has, by where they begin.
+    parts: BTreeMap<u64, u64>,
     ended: bool,
     /// The order and the part size, for a download.
     order: Option<(Order, u64)>,
@@ -84,7 +86,8 @@ impl Watch {
             progress: 0,
             asked: 0,
             filled: 0,
-            stored: BTreeMap::new(),
+            stored: 0,
+            parts: BTreeMap::new(),
             ended: false,
             order,
             window: None,
@@ -149,7 +152,8 @@ impl Watch {
         account.ranges.remove(&outcome.id());
         account.came_back(outcome);
         if let Some((offset, len)) = stored {
-            account.stored.insert(offset, len);
+            let before = account.parts.insert(offset, len).unwrap_or(0);
+            account.stored = account.stored - before + len;
         }
     }
 
@@ -244,8 +248,7 @@ impl Watch {
                 waiting += sink.waiting();
             }
             if account.filled > 0 {
-                let stored: u64 = account.stored.values().sum();
-                held += account.filled.saturating_sub(stored);
+                held += account.filled.saturating_sub(account.stored);
                 // One part of each pull source is let in beyond the bound, and the one byte that
                 // proves a source to be too long.
                 exempt += account.asked + 1;
