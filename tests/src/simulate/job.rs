@@ -123,8 +123,8 @@ impl Job {
         // The same bytes, other bytes of the same length, or of another one.
         let before = match choices.below(6) {
             5 => Some(bytes.clone()),
-            4 => Some(noise(size, choices.below(1 << 32))),
-            3 => Some(noise(self::size(choices), choices.below(1 << 32))),
+            3 | 4 => Some(noise(size, choices.below(1 << 32))),
+            2 => Some(noise(self::size(choices), choices.below(1 << 32))),
             _ => None,
         };
         Self::Upload {

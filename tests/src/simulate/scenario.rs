@@ -231,8 +231,14 @@ impl Server {
         let tags = match choices.below(8) {
             7 => Tags::Weak,
             6 => Tags::Absent,
-            5 => Tags::Vague,
+            4 | 5 => Tags::Vague,
             _ => Tags::Strong,
+        };
+        // Where tags tell little, it is of most interest that nothing else does either.
+        let (rarity, checksums) = match tags {
+            Tags::Strong => (4, !choices.one_in(4)),
+            Tags::Weak | Tags::Absent => (2, !choices.one_in(2)),
+            Tags::Vague => (2, choices.one_in(4)),
         };
         Self {
             etags: choices.pick(&[
@@ -243,7 +249,7 @@ impl Server {
                 Etags::Md5,
             ]),
             quirks: Quirks {
-                ignores_if_match: choices.one_in(4),
+                ignores_if_match: choices.one_in(rarity),
                 ignores_range: choices.one_in(10),
                 ranges_with_200: choices.one_in(6),
                 bare_416: choices.one_in(4),
@@ -252,7 +258,7 @@ impl Server {
                 no_request_ids: true,
                 ..Quirks::default()
             },
-            checksums: !choices.one_in(4),
+            checksums,
             signed: signed && choices.one_in(4),
             tags,
         }

@@ -190,9 +190,14 @@ impl World {
         ask(&mut self.model, request);
     }
 
-    /// Stores an object with a checksum of this algorithm.
+    /// Stores an object, with a checksum of this algorithm where the server knows any.
     pub(super) fn store(&mut self, key: &str, bytes: Bytes, algorithm: Algorithm) {
         self.model.put_hashed("b", key, bytes, algorithm);
+        if !self.server.checksums
+            && let Some(object) = self.model.object_mut("b", key)
+        {
+            object.checksum = None;
+        }
     }
 
     fn let_in(&mut self) {
@@ -266,8 +271,8 @@ impl World {
             5 | 6 => Trouble::LostBefore(choices.pick(&BEFORE)),
             7..10 => Trouble::LostAfter(choices.pick(&AFTER)),
             10 if discarding => Trouble::ErrorIn200("InternalError"),
-            // The last one is of a proxy that says 200 to everything.
-            10 => Trouble::ErrorIn200(choices.pick(&["InternalError", "AccessDenied", ""])),
+            // Without a code it is of a proxy that says 200 to everything.
+            10 => Trouble::ErrorIn200(choices.pick(&["InternalError", "AccessDenied", "", ""])),
             11 => Trouble::Broken(choices.pick(&AFTER)),
             12 => Trouble::CutClean,
             13 if get => Trouble::Flip,
@@ -400,7 +405,10 @@ impl World {
                         reply = reply.with("etag", &weak);
                     }
                 }
-                Tags::Vague if etag.is_some() => reply = reply.with("etag", "W/\"any\""),
+                // Nor does the time of the last change tell versions apart.
+                Tags::Vague if etag.is_some() => {
+                    reply = reply.with("etag", "W/\"any\"").without("last-modified");
+                }
                 Tags::Absent => reply = reply.without("etag"),
                 Tags::Strong | Tags::Vague => {}
             }
