@@ -595,3 +595,28 @@ fn a_range_that_is_replaced_has_attempts_of_its_own() {
         .collect();
     assert_eq!(broken, [1]);
 }
+
+#[test]
+fn a_range_without_its_content_range_is_not_taken_for_the_whole() {
+    // A server that answers ranges with 200, as one does, behind a proxy that drops Content-Range;
+    // nobody may ask for the size.
+    let content = noise(3 * MIB, 1);
+    for order in [Order::Random, Order::InOrder] {
+        let peer = ModelPeer::new(
+            model_with(&content),
+            |_, request: &Sent, ask: &mut dyn FnMut() -> Reply| {
+                if request.method == Method::HEAD {
+                    return Reply::new(403, &[], "");
+                }
+                let mut reply = ask().without("content-range");
+                if let Ok((status, _)) = &mut reply.head {
+                    *status = 200;
+                }
+                reply
+            },
+        );
+        let (result, sink) = Rig::new(small(), peer).download(download(order), sink_for(order));
+        assert_eq!(result.unwrap().size, content.len() as u64, "{order:?}");
+        assert!(sink.bytes == content, "{order:?}");
+    }
+}
