@@ -65,8 +65,11 @@ impl Read {
                 let total = self.whole_length(head)?;
                 // The whole object instead of a range is good only if it is that range. As many
                 // bytes as were asked for may also be a range that nobody calls one: some servers
-                // answer ranges with 200, and proxies drop fields.
-                let fits = |end| total < end || total == end && self.pinned.is_some();
+                // answer ranges with 200, and proxies drop fields. That the object has no more is
+                // known where it is a version whose size is known.
+                let pinned = self.pinned.as_ref().and_then(|pinned| pinned.etag.as_ref());
+                let is_known = pinned.is_some_and(ETag::is_strong);
+                let fits = |end| total < end || total == end && is_known;
                 if want.is_some_and(|want| want.start() != 0 || !fits(want.end())) {
                     return Err(Failure::RangeIgnored);
                 }

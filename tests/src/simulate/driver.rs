@@ -211,6 +211,7 @@ impl<'a> Simulation<'a> {
             }
         };
         self.watch.inserted(taken.id(), &self.scenario.jobs[at]);
+        self.watch.windows(&self.session);
         self.taken.insert(at, taken);
     }
 
@@ -257,7 +258,7 @@ impl<'a> Simulation<'a> {
 
     fn start(&mut self, attempt: Attempt) {
         let id = attempt.id();
-        self.watch.started(id, &self.session);
+        self.watch.started(id);
         let source = self.sources.get(&id.transfer());
         let state = match send(attempt, self.wall(), source) {
             Ok((sendable, request)) => {
@@ -456,6 +457,7 @@ impl<'a> Simulation<'a> {
             Event::Begin(at) => self.begin(at),
             Event::Concurrency(count) => {
                 self.input(Input::Concurrency(count));
+                self.watch.windows(&self.session);
             }
             Event::Cancel(whom) => {
                 self.story.tell(|| format!("cancelled: {whom:?}"));

@@ -53,6 +53,7 @@ struct Account {
     ended: bool,
     /// The order and the part size, for a download.
     order: Option<(Order, u64)>,
+    /// The most bytes behind those that were taken which it may ask for, in order.
     window: Option<u64>,
     /// All bytes below were taken by the consumer.
     released: u64,
@@ -99,7 +100,19 @@ impl Watch {
         self.accounts.insert(id, account);
     }
 
-    pub(super) fn started(&mut self, id: AttemptId, session: &Session) {
+    /// The concurrency is what it was not before. A download takes its window when it is polled for
+    /// the first time, which is not seen from outside: it is the largest of those until it sends
+    /// something, at most.
+    pub(super) fn windows(&mut self, session: &Session) {
+        let waiting = |account: &&mut Account| account.attempts == 0;
+        for account in self.accounts.values_mut().filter(waiting) {
+            if let Some((Order::InOrder, part)) = account.order {
+                account.window = account.window.max(Some(session.config().window(part)));
+            }
+        }
+    }
+
+    pub(super) fn started(&mut self, id: AttemptId) {
         self.attempts += 1;
         let account = self.account(id.transfer());
         account.attempts += 1;
@@ -107,11 +120,6 @@ impl Watch {
         Invariant::Attempts.holds(account.attempts <= account.bound, || {
             format!("{} attempts and no end", account.attempts)
         });
-        if let Some((Order::InOrder, part)) = account.order {
-            account
-                .window
-                .get_or_insert_with(|| session.config().window(part));
-        }
     }
 
     /// What a request asks for must fit with those under way, and into the window.

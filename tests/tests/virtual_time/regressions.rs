@@ -620,3 +620,63 @@ fn a_range_without_its_content_range_is_not_taken_for_the_whole() {
         assert!(sink.bytes == content, "{order:?}");
     }
 }
+
+#[test]
+fn a_stream_that_is_read_again_has_attempts_of_its_own() {
+    let bytes = noise(2 * MIB, 5);
+    let mut streams = 0;
+    let mut rig = Rig::new(
+        small(),
+        ModelPeer::new(
+            model_with(&bytes),
+            move |_, request: &Sent, ask: &mut dyn FnMut() -> Reply| {
+                // A weak tag, so that there is no way but a stream.
+                let mut ask = || ask().with("etag", "W/\"any\"");
+                if request.method == Method::HEAD || request.headers.contains_key("range") {
+                    return ask();
+                }
+                streams += 1;
+                match streams {
+                    // The first one is wrong, and says nothing of it; the second one breaks.
+                    1 => ask().flipped(7).without("x-amz-checksum-crc64nvme"),
+                    2 => Reply::broken(TransportErrorKind::Closed),
+                    _ => ask(),
+                }
+            },
+        ),
+    );
+    let (result, sink) = rig.download(download(Order::Random), Sink::random());
+    assert!(result.is_ok() && sink.bytes == bytes);
+    let broken: Vec<u32> = rig
+        .notices()
+        .into_iter()
+        .filter(|notice| matches!(notice.cause, Cause::Transport { .. }))
+        .map(|notice| notice.number)
+        .collect();
+    assert_eq!(broken, [1]);
+}
+
+#[test]
+fn a_range_of_a_newer_version_without_its_content_range_is_not_taken_for_the_whole() {
+    // As above, and HEAD has told the size of the version before, with a tag that all have.
+    let content = noise(MIB + 1, 1);
+    let vague = |reply: Reply| reply.with("etag", "W/\"any\"").without("last-modified");
+    let mut model = model_with(&content);
+    model.object_mut("b", "k").unwrap().checksum = None;
+    let peer = ModelPeer::new(
+        model,
+        move |_, request: &Sent, ask: &mut dyn FnMut() -> Reply| {
+            if request.method == Method::HEAD {
+                return vague(ask()).with("content-length", "1048576");
+            }
+            let mut reply = vague(ask()).without("content-range");
+            if let Ok((status, _)) = &mut reply.head {
+                *status = 200;
+            }
+            reply
+        },
+    );
+    let (result, sink) =
+        Rig::new(small(), peer).download(download(Order::InOrder), sink_for(Order::InOrder));
+    assert!(result.is_err() || sink.bytes == content);
+}

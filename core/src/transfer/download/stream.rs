@@ -189,6 +189,7 @@ impl Stream {
                 let once = !core::mem::replace(&mut self.mismatched, true);
                 if once && known.spec.order == Order::Random {
                     cx.note_reread(outcome.id(), Cause::ChecksumMismatch { expected, seen });
+                    self.tries = cx.part_tries(OperationKind::GetObject);
                     return Event::Nothing;
                 }
                 Event::Fail(Cause::ChecksumMismatch { expected, seen })
