@@ -176,9 +176,10 @@ impl Receiving {
                     Err(StopReading)
                 }
             },
+            Body::Told(_) if chunk.is_empty() => Ok(Placement::Internal),
             // What follows such a head is not of this answer, nor can the next one be told from it.
             Body::Told(_) => {
-                self.known.reusable &= chunk.is_empty();
+                self.known.reusable = false;
                 Err(StopReading)
             }
             Body::Answer {
@@ -430,9 +431,9 @@ mod tests {
         let (head, ()) = head.body(()).unwrap().into_parts();
         let wall = UnixTime::from_seconds(0);
         let mut receiving = sendable.on_head(&head, Sent::All, wall).unwrap();
-        if !body.is_empty() {
-            // Whether more is wanted is no matter of this.
-            let _ = receiving.admit(body, Duration::ZERO);
+        for chunk in [b"", body] {
+            let admitted = receiving.admit(chunk, Duration::ZERO);
+            assert!(admitted.is_ok() || !chunk.is_empty());
         }
         receiving.finish()
     }
