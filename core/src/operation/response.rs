@@ -44,7 +44,7 @@ pub(crate) fn refusal_by_head(operation: OperationKind, head: &Parts) -> S3Error
     let headers = &head.headers;
     S3Error {
         request_id: header::text(headers, header::REQUEST_ID),
-        region: header::text(headers, header::BUCKET_REGION).filter(is_region),
+        region: header::text(headers, header::BUCKET_REGION).and_then(region),
         retry_after: header::text(headers, header::RETRY_AFTER),
         ..S3Error::from_status(operation, head.status.as_u16())
     }
@@ -68,14 +68,12 @@ fn add_document(error: &mut S3Error, document: ErrorDocument) {
     error.code = document.code;
     error.message = document.message;
     error.request_id = error.request_id.take().or(document.request_id);
-    let region = error.region.take().or(document.region.filter(is_region));
-    error.region = region;
+    error.region = error.region.take().or(document.region.and_then(region));
 }
 
 /// A region goes into the host name of the next request: nothing but a label may pass.
-#[expect(clippy::ptr_arg, reason = "it filters what is owned")]
-fn is_region(text: &String) -> bool {
-    Region::new(text).is_ok()
+fn region(text: String) -> Option<String> {
+    Region::new(&text).is_ok().then_some(text)
 }
 
 /// Lets an answer with one of these statuses pass.
