@@ -1,6 +1,5 @@
-//! The simulator over some thousands of seeds, and all small runs with one fault; what it
-//! found is in
-//! `virtual_time/regressions.rs`.
+//! The simulator over some thousands of seeds, and all small runs with one fault; what it found is
+//! in `virtual_time/regressions.rs`.
 
 use sans3_testkit::simulate::{Choices, Scope, Subject, enumerate, run, tell};
 

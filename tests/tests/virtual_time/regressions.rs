@@ -9,7 +9,7 @@ use sans3_core::endpoint::ObjectKey;
 use sans3_core::error::{Cause, CredentialsError, TransportErrorKind};
 use sans3_core::etag::ETag;
 use sans3_core::operation::HeadObject;
-use sans3_core::session::{CredentialSource, Input, Machine, Session, Step};
+use sans3_core::session::{CredentialSource, Input, Machine, Notice, Session, Step};
 use sans3_core::sign::Credentials;
 use sans3_core::time::Instant;
 use sans3_core::transfer::{Call, Download, Length, Order, Verified};
@@ -31,6 +31,22 @@ fn error_body(code: &str) -> String {
 fn stored(model: &Model) -> Vec<u8> {
     let object = model.object("b", "up");
     object.map_or_else(Vec::new, |object| object.data.to_vec())
+}
+
+/// A range that says nothing of being one.
+fn called_whole(reply: Reply) -> Reply {
+    let mut reply = reply.without("content-range");
+    if let Ok((status, _)) = &mut reply.head {
+        *status = 200;
+    }
+    reply
+}
+
+/// The numbers of the attempts whose connection broke.
+fn broken_attempts(notices: &[Notice]) -> Vec<u32> {
+    let broken = |notice: &&Notice| matches!(notice.cause, Cause::Transport { .. });
+    let numbers = notices.iter().filter(broken).map(|notice| notice.number);
+    numbers.collect()
 }
 
 fn key() -> ObjectKey {
@@ -587,13 +603,7 @@ fn a_range_that_is_replaced_has_attempts_of_its_own() {
     );
     let (result, sink) = rig.download(download(Order::Random), Sink::random());
     assert!(result.is_ok() && sink.bytes == bytes);
-    let broken: Vec<u32> = rig
-        .notices()
-        .into_iter()
-        .filter(|notice| matches!(notice.cause, Cause::Transport { .. }))
-        .map(|notice| notice.number)
-        .collect();
-    assert_eq!(broken, [1]);
+    assert_eq!(broken_attempts(&rig.notices()), [1]);
 }
 
 #[test]
@@ -608,11 +618,7 @@ fn a_range_without_its_content_range_is_not_taken_for_the_whole() {
                 if request.method == Method::HEAD {
                     return Reply::new(403, &[], "");
                 }
-                let mut reply = ask().without("content-range");
-                if let Ok((status, _)) = &mut reply.head {
-                    *status = 200;
-                }
-                reply
+                called_whole(ask())
             },
         );
         let (result, sink) = Rig::new(small(), peer).download(download(order), sink_for(order));
@@ -647,13 +653,7 @@ fn a_stream_that_is_read_again_has_attempts_of_its_own() {
     );
     let (result, sink) = rig.download(download(Order::Random), Sink::random());
     assert!(result.is_ok() && sink.bytes == bytes);
-    let broken: Vec<u32> = rig
-        .notices()
-        .into_iter()
-        .filter(|notice| matches!(notice.cause, Cause::Transport { .. }))
-        .map(|notice| notice.number)
-        .collect();
-    assert_eq!(broken, [1]);
+    assert_eq!(broken_attempts(&rig.notices()), [1]);
 }
 
 #[test]
@@ -669,11 +669,7 @@ fn a_range_of_a_newer_version_without_its_content_range_is_not_taken_for_the_who
             if request.method == Method::HEAD {
                 return vague(ask()).with("content-length", "1048576");
             }
-            let mut reply = vague(ask()).without("content-range");
-            if let Ok((status, _)) = &mut reply.head {
-                *status = 200;
-            }
-            reply
+            called_whole(vague(ask()))
         },
     );
     let (result, sink) =
