@@ -23,7 +23,7 @@ use crate::pages::Pages;
 use crate::running::Running;
 use crate::stream::DownloadStream;
 use crate::writer::UploadWriter;
-use crate::{ClientConfig, Error, Replace};
+use crate::{ClientConfig, Error, Replace, WriteAt};
 
 /// Carries out transfers. Clones are cheap and share everything: the bound on exchanges, the
 /// memory, the retry budget, the connections.
@@ -87,6 +87,21 @@ impl Client {
         replace: Replace,
     ) -> Running<Downloaded> {
         self.spawn(|ticket| self.hub.download_to_file(download, path, replace, ticket))
+    }
+
+    /// Downloads to `target`, an open file for example, by parallel ranges, each written at its
+    /// offset, on the threads for what blocks. At the end the target gets the object's length.
+    ///
+    /// Nothing can be taken back: bytes that were written before an error, or before the transfer
+    /// was dropped, stay written. Whether they are the object is said by the result alone. After
+    /// that nothing more is written. To have the target afterwards, share it, as an `Arc<File>` for
+    /// example.
+    pub fn download_at(
+        &self,
+        download: Download,
+        target: impl WriteAt + 'static,
+    ) -> Running<Downloaded> {
+        self.spawn(|ticket| self.hub.download_at(download, target, ticket))
     }
 
     /// Downloads in order to `writer`, and flushes it at the end. What was written before an error

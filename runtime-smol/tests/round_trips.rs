@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::sync::Arc;
 use std::thread;
 
@@ -64,6 +65,21 @@ fn a_reader_sees_an_error_instead_of_the_end() {
     let error = error.downcast::<Error>().unwrap();
     assert!(matches!(error, Error::Transfer(_)), "{error}");
     assert!(stream.summary().is_none());
+}
+
+#[test]
+fn a_download_to_an_open_file_leaves_nothing_behind_its_end() {
+    let content = bytes(3 * PART + 5);
+    let server = server_with(&content);
+    let file = Arc::new(tempfile::tempfile().unwrap());
+    file.set_len(4 * PART).unwrap();
+    let running = client(&server).download_at(download(), Arc::clone(&file));
+    let found = block_on(running).unwrap();
+    assert_eq!(found.verified, Verified::FullObject(Algorithm::Crc64Nvme));
+    let mut seen = Vec::new();
+    (&*file).seek(SeekFrom::Start(0)).unwrap();
+    (&*file).read_to_end(&mut seen).unwrap();
+    assert!(seen == content, "{} bytes", seen.len());
 }
 
 #[test]

@@ -42,7 +42,9 @@ pub use pages::Pages;
 pub use running::Running;
 #[cfg(feature = "trace")]
 pub use sans3_runtime::Trace;
-pub use sans3_runtime::{ClientConfig, Error, ProvideCredentials, ProxyRules, Replace, Stats};
+pub use sans3_runtime::{
+    ClientConfig, Error, ProvideCredentials, ProxyRules, Replace, Stats, WriteAt,
+};
 pub use stream::DownloadStream;
 pub use writer::UploadWriter;
 

@@ -1,11 +1,15 @@
-//! In-order downloads: slow consumers, bounded memory, idle clocks.
+//! Where downloads go: slow consumers, bounded memory, idle clocks, open files.
 
 mod common;
 
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::sync::Arc;
 use std::time::Duration;
 
 use common::{PART, bytes, client, download, server_with, session};
+use sans3_core::checksum::Algorithm;
 use sans3_core::error::Cause;
+use sans3_core::transfer::Verified;
 use sans3_testkit::faults::{Fault, Rule};
 use sans3_testkit::model::Operation;
 use sans3_tokio::{Client, ClientConfig, DownloadStream};
@@ -114,4 +118,19 @@ async fn a_writer_that_fails_ends_the_download() {
         error.to_string().starts_with("could not write the output"),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn a_download_to_an_open_file_leaves_nothing_behind_its_end() {
+    let content = bytes(3 * PART + 5);
+    let server = server_with(&content);
+    let file = Arc::new(tempfile::tempfile().unwrap());
+    file.set_len(4 * PART).unwrap();
+    let running = client(&server).download_at(download(), Arc::clone(&file));
+    let found = running.await.unwrap();
+    assert_eq!(found.verified, Verified::FullObject(Algorithm::Crc64Nvme));
+    let mut seen = Vec::new();
+    (&*file).seek(SeekFrom::Start(0)).unwrap();
+    (&*file).read_to_end(&mut seen).unwrap();
+    assert!(seen == content, "{} bytes", seen.len());
 }
