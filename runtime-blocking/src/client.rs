@@ -276,6 +276,10 @@ impl Offload for AtOnce {
     fn offload(&self, work: Box<dyn FnOnce() + Send>) {
         work();
     }
+
+    fn is_here(&self) -> bool {
+        true
+    }
 }
 
 impl<R: Read + Send> PollRead for Reader<R> {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use sans3_runtime::{Asking, Pulse, Task};
+use sans3_runtime::{Asking, Pages, Pulse, Task};
 
 use crate::exchange::carry_out;
 use crate::net::Pool;
@@ -99,7 +99,7 @@ impl Drop for Crew {
 
 impl Bench {
     fn work(&self, number: usize) {
-        let mut chunk = Vec::new();
+        let mut chunk = Pages::default();
         while let Some(task) = self.next(number) {
             // A panic is a bug, but no reason to lose the thread: the task's report, which the
             // panic dropped, has told the session.

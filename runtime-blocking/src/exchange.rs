@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use sans3_core::attempt::{Attempt, Outcome, Ready, Receiving, Sendable, Sent};
 use sans3_runtime::net::Fault;
-use sans3_runtime::{Assignment, End, Intake, Work, clock};
+use sans3_runtime::{Assignment, End, Intake, Pages, Work, clock};
 
 use crate::body::Payload;
 use crate::course::Course;
@@ -17,7 +17,7 @@ use crate::park::block_on;
 const CHUNK: usize = 128 * 1024;
 
 /// Carries out an exchange, and reports its outcome. `chunk` is the thread's, and used again.
-pub(crate) fn carry_out(assignment: Assignment, pool: &Pool, chunk: &mut Vec<u8>) {
+pub(crate) fn carry_out(assignment: Assignment, pool: &Pool, chunk: &mut Pages) {
     let Assignment {
         attempt,
         work,
@@ -51,7 +51,7 @@ struct Answer {
 }
 
 impl Exchange<'_> {
-    fn run(&self, attempt: Attempt, chunk: &mut Vec<u8>) -> Outcome {
+    fn run(&self, attempt: Attempt, chunk: &mut Pages) -> Outcome {
         let id = attempt.id();
         let sendable = match attempt.prepare() {
             Ready::Send(sendable) => Ok(sendable),
@@ -93,7 +93,7 @@ impl Exchange<'_> {
         }
     }
 
-    fn receive(&self, receiving: Receiving, answer: Answer, chunk: &mut Vec<u8>) -> Outcome {
+    fn receive(&self, receiving: Receiving, answer: Answer, chunk: &mut Pages) -> Outcome {
         let Answer { wire, body } = answer;
         let mut intake = Intake::new(receiving, &self.work);
         let mut body = body.into_reader();
@@ -118,13 +118,13 @@ impl Exchange<'_> {
         &self,
         intake: &mut Intake,
         body: &mut impl Read,
-        chunk: &mut Vec<u8>,
+        chunk: &mut Pages,
     ) -> Result<(), End> {
         let ready = intake.ready();
         self.course.block_on(ready, None, Fault::aborted)??;
         self.course.set_patience(intake.patience());
         let since = Instant::now();
-        chunk.resize(CHUNK, 0);
+        chunk.grow(CHUNK);
         match body.read(chunk) {
             Ok(0) => Err(End::Complete),
             Ok(len) => intake.take(&chunk[..len], since.elapsed()),

@@ -5,20 +5,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
+use crate::Pages;
+
 /// What a buffer holds, in bytes. An exchange has three of them in use at most: one that is filled, one that
 /// is full and one that is written. With what the connection itself holds (twice 64 KiB) they stay
 /// within the mebibyte that `SessionConfig::exchange_memory` sets aside.
 pub const BUFFER_SIZE: usize = 256 * 1024;
 
-/// A buffer that begins in the middle of a page triples the kernel's cost of copying on common
-/// processors, and that is where allocators put large ones.
-const PAGE: usize = 4096;
-
 /// Hands out buffers and takes them back: the first touch of fresh memory costs more than several
 /// copies.
 #[derive(Debug)]
 pub struct BufferPool {
-    free: Mutex<Vec<Vec<u8>>>,
+    free: Mutex<Vec<Pages>>,
     kept: usize,
     gauge: Arc<Gauge>,
 }
@@ -27,8 +25,7 @@ pub struct BufferPool {
 #[derive(Debug)]
 pub struct Buffer {
     pool: Arc<BufferPool>,
-    memory: Vec<u8>,
-    start: usize,
+    memory: Pages,
     len: usize,
     _held: Held,
 }
@@ -50,13 +47,9 @@ impl BufferPool {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .pop();
-        let memory = reused.unwrap_or_else(|| vec![0; BUFFER_SIZE + PAGE]);
-        // Where alignment can't be told the buffer is merely slower.
-        let start = Some(memory.as_ptr().align_offset(PAGE)).filter(|start| *start <= PAGE);
         Buffer {
             pool: Arc::clone(self),
-            memory,
-            start: start.unwrap_or(0),
+            memory: reused.unwrap_or_else(|| Pages::new(BUFFER_SIZE)),
             len: 0,
             _held: self.gauge.hold(BUFFER_SIZE),
         }
@@ -79,7 +72,7 @@ impl BufferPool {
 impl Buffer {
     /// The bytes in it.
     pub fn filled(&self) -> &[u8] {
-        &self.memory[self.start..self.start + self.len]
+        &self.memory[..self.len]
     }
 
     /// How many bytes are in it.
@@ -100,8 +93,7 @@ impl Buffer {
     /// Appends what fits of `bytes`, and returns the rest.
     pub fn append<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
         let (taken, rest) = bytes.split_at(bytes.len().min(BUFFER_SIZE - self.len));
-        let end = self.start + self.len;
-        self.memory[end..end + taken.len()].copy_from_slice(taken);
+        self.spare()[..taken.len()].copy_from_slice(taken);
         self.len += taken.len();
         rest
     }
@@ -109,7 +101,7 @@ impl Buffer {
     /// Makes the buffer `len` bytes long (at most [`BUFFER_SIZE`]), for a reader to write to.
     pub fn resize(&mut self, len: usize) -> &mut [u8] {
         self.len = len.min(BUFFER_SIZE);
-        &mut self.memory[self.start..self.start + self.len]
+        &mut self.memory[..self.len]
     }
 
     /// How many bytes fit.
@@ -119,7 +111,7 @@ impl Buffer {
 
     /// The place that is not filled yet.
     pub fn spare(&mut self) -> &mut [u8] {
-        &mut self.memory[self.start + self.len..self.start + BUFFER_SIZE]
+        &mut self.memory[self.len..]
     }
 
     /// So many bytes of [`spare`](Self::spare) are filled now.
@@ -215,11 +207,10 @@ mod tests {
     }
 
     #[test]
-    fn buffers_are_aligned_reused_and_counted() {
+    fn buffers_are_reused_and_counted() {
         let pool = pool();
         let (first, second) = (pool.take(), pool.take());
         let address = first.memory.as_ptr();
-        assert_eq!(first.filled().as_ptr().align_offset(PAGE), 0);
         drop(first);
         drop(second);
         assert_eq!(pool.take().memory.as_ptr(), address, "one is kept");

@@ -37,6 +37,11 @@ pub trait Offload: Send + Sync + 'static {
     /// Does `work` where it may block: on a thread that is meant for it, or at once where this one
     /// is.
     fn offload(&self, work: Box<dyn FnOnce() + Send>);
+
+    /// Whether work is done at once by the thread that brings it, which then may block as well.
+    fn is_here(&self) -> bool {
+        false
+    }
 }
 
 /// A function that does the work, or has it done, will do.

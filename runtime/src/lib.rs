@@ -9,7 +9,7 @@
 //! | [`Desk`] | a driver: owns the session, hands out [tasks](Task), takes up what came of them |
 //! | [`Work`], [`Intake`] | an exchange: hashing, the request's [body](Body), the way of the answer's payload |
 //! | [`net`] | connections: proxies, addresses, TLS, in which words to report what went wrong |
-//! | [`buffer`] | payload: pooled, page-aligned, counted |
+//! | [`buffer`], [`Pages`] | payload: pooled, page-aligned, counted |
 //!
 //! A runtime adds a socket, a clock, a way to run many things at once, and types in the idiom of
 //! its world.
@@ -28,6 +28,7 @@ mod hub;
 mod inbox;
 mod intake;
 pub mod net;
+mod pages;
 mod positions;
 mod promise;
 mod shared;
@@ -47,6 +48,7 @@ pub use error::Error;
 pub use hub::{Hub, Network, Offload, Opened, Parts, PollRead};
 pub use inbox::Inbox;
 pub use intake::{End, Intake};
+pub use pages::Pages;
 pub use positions::{ReadAt, Seeking, WriteAt};
 pub use promise::{Pending, Promise, promise};
 pub use sans3_platform::{ProxyRules, Replace};

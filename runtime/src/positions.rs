@@ -55,6 +55,12 @@ pub trait WriteAt: Send + Sync {
     /// Why it can't be written, which ends the download.
     fn write_all_at(&self, buf: &[u8], offset: u64) -> io::Result<()>;
 
+    /// Whether a write takes no longer than a copy in memory, so that a thread may make it which has
+    /// others to serve. Where one turns out to wait for a device, threads for what blocks take over.
+    fn is_quick(&self) -> bool {
+        false
+    }
+
     /// All bytes of the object are written, and proved: it has `len` of them. What is beyond that,
     /// of an older content or of a longer version that was read first, is to be cut off. Called
     /// once, and only where the download succeeded.
@@ -159,6 +165,11 @@ impl WriteAt for File {
         positioned::write_all_at(self, buf, offset)
     }
 
+    /// Most writes end in the system's memory.
+    fn is_quick(&self) -> bool {
+        true
+    }
+
     /// Sets the length of a regular file. A device has the one that it has.
     fn finish(&self, len: u64) -> io::Result<()> {
         let metadata = self.metadata()?;
@@ -186,6 +197,10 @@ impl<T: ReadAt + ?Sized> ReadAt for Arc<T> {
 impl<T: WriteAt + ?Sized> WriteAt for Arc<T> {
     fn write_all_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
         (**self).write_all_at(buf, offset)
+    }
+
+    fn is_quick(&self) -> bool {
+        (**self).is_quick()
     }
 
     fn finish(&self, len: u64) -> io::Result<()> {

@@ -1,3 +1,4 @@
+use sans3_runtime::Pages;
 use ureq::unversioned::transport::Buffers;
 
 /// How much is received before ureq takes it: more than the largest response head and what came
@@ -10,35 +11,35 @@ const OUTPUT: usize = 64 * 1024;
 /// The buffers between ureq and the socket. Nothing is allocated before it is needed.
 #[derive(Debug, Default)]
 pub(super) struct InOut {
-    input: Vec<u8>,
+    input: Pages,
     start: usize,
     end: usize,
     /// Whether ureq has not yet seen all of the input, or took some of it when it did.
     fresh: bool,
-    output: Vec<u8>,
+    output: Pages,
 }
 
 impl InOut {
     /// Adds bytes that ureq is to see.
     pub(super) fn push(&mut self, bytes: &[u8]) {
-        self.input.truncate(self.end);
-        self.input.extend_from_slice(bytes);
+        self.input.grow(self.end + bytes.len());
+        self.input[self.end..self.end + bytes.len()].copy_from_slice(bytes);
         self.input_appended(bytes.len());
     }
 
     /// The output, until it is [put back](Self::put_back).
-    pub(super) fn take_output(&mut self) -> Vec<u8> {
+    pub(super) fn take_output(&mut self) -> Pages {
         std::mem::take(&mut self.output)
     }
 
-    pub(super) fn put_back(&mut self, output: Vec<u8>) {
+    pub(super) fn put_back(&mut self, output: Pages) {
         self.output = output;
     }
 }
 
 impl Buffers for InOut {
     fn output(&mut self) -> &mut [u8] {
-        self.output.resize(OUTPUT, 0);
+        self.output.grow(OUTPUT);
         &mut self.output
     }
 
@@ -52,7 +53,7 @@ impl Buffers for InOut {
             self.end -= self.start;
             self.start = 0;
         }
-        self.input.resize(INPUT.max(self.end), 0);
+        self.input.grow(INPUT);
         &mut self.input[self.end..]
     }
 

@@ -2,35 +2,26 @@ use std::io;
 use std::ops::Range;
 use std::task::{Context, Poll, ready};
 
+use sans3_runtime::Pages;
+
 use super::stream::Stream;
 
 /// How much is received at once, and the room for a response head. With the three buffers of an
 /// exchange's payload it stays within what `SessionConfig::exchange_memory` sets aside.
 const SIZE: usize = 128 * 1024;
 
-/// A buffer that begins in the middle of a page triples the kernel's cost of copying on common
-/// processors, and that is where allocators put large ones.
-const PAGE: usize = 4096;
-
 /// What a connection has received and nobody has used yet. The bytes stay where the socket put
 /// them: whoever uses them does so from here.
 #[derive(Debug)]
 pub(super) struct Input {
-    memory: Vec<u8>,
-    /// Where the first page begins.
-    base: usize,
-    /// What is unread, counted from `base`.
+    memory: Pages,
     unread: Range<usize>,
 }
 
 impl Input {
     pub(super) fn new() -> Self {
-        let memory = vec![0; SIZE + PAGE];
-        // Where alignment can't be told the buffer is merely slower.
-        let base = Some(memory.as_ptr().align_offset(PAGE)).filter(|base| *base <= PAGE);
         Self {
-            base: base.unwrap_or(0),
-            memory,
+            memory: Pages::new(SIZE),
             unread: 0..0,
         }
     }
@@ -57,7 +48,7 @@ impl Input {
 
     /// Bytes by their place.
     pub(super) fn bytes(&self, place: Range<usize>) -> &[u8] {
-        &self.memory[self.base..][place]
+        &self.memory[place]
     }
 
     /// Receives up to `most` bytes behind those that are unread; 0 at the stream's end.
@@ -67,7 +58,7 @@ impl Input {
         cx: &mut Context<'_>,
         most: u64,
     ) -> Poll<io::Result<usize>> {
-        let bytes = &mut self.memory[self.base..self.base + SIZE];
+        let bytes = &mut self.memory;
         // To the front, where the page begins, as soon as that costs little or has to be.
         if self.unread.is_empty() || self.unread.end == SIZE {
             bytes.copy_within(self.unread.clone(), 0);

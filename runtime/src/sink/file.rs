@@ -1,8 +1,10 @@
 use std::collections::VecDeque;
 use std::path::Path;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
 
 use sans3_core::error::{SinkError, TransferError};
 use sans3_platform::place::Options;
@@ -12,12 +14,27 @@ use crate::buffer::{Buffer, BufferPool};
 use crate::promise::{Pending, promise};
 use crate::{Error, Offload, WriteAt};
 
+/// A piece of at least so many bytes is written from where it was received. Smaller ones are
+/// gathered: a system call for each would cost more than the copy.
+const DIRECT: usize = 64 * 1024;
+
+/// A write that took longer has waited: for a device, or for a processor.
+const QUICK: Duration = Duration::from_millis(10);
+
+/// After so many waits in a row it is a device. Others that a thread of an executor serves must not
+/// wait for that too, so that from then on threads for what blocks make the writes.
+const WAITS: u32 = 3;
+
 /// A file that gets its name when it is whole, or what can be written like one. All calls block.
 pub(crate) struct FileSink {
     /// Taken when the target is committed or discarded: a write that is under way holds that up, and
     /// one that is late finds nothing to write to.
     target: RwLock<Option<Target>>,
     pool: Arc<BufferPool>,
+    /// Whether a write is a copy to the system's memory, as far as anybody has seen.
+    is_quick: AtomicBool,
+    /// Writes that have waited, since one last did not.
+    waits: AtomicU32,
 }
 
 enum Target {
@@ -27,8 +44,8 @@ enum Target {
     Given(Box<dyn WriteAt>),
 }
 
-/// Gathers the bytes of one exchange and writes a buffer at a time, of which one may be under way
-/// while the next is filled.
+/// Writes the bytes of one exchange: on the thread that received them as long as that takes no time,
+/// and else a buffer at a time, of which one may be under way while the next is filled.
 pub(crate) struct FileWriter {
     sink: Arc<FileSink>,
     filling: Option<(u64, Buffer)>,
@@ -45,16 +62,21 @@ impl FileSink {
         pool: Arc<BufferPool>,
     ) -> Result<Self, FileError> {
         let placement = Placement::create(target, options)?;
-        Ok(Self::new(Target::File(placement), pool))
+        Ok(Self::new(Target::File(placement), pool, true))
     }
 
     pub(crate) fn given(target: Box<dyn WriteAt>, pool: Arc<BufferPool>) -> Self {
-        Self::new(Target::Given(target), pool)
+        let is_quick = target.is_quick();
+        Self::new(Target::Given(target), pool, is_quick)
     }
 
-    const fn new(target: Target, pool: Arc<BufferPool>) -> Self {
-        let target = RwLock::new(Some(target));
-        Self { target, pool }
+    const fn new(target: Target, pool: Arc<BufferPool>, is_quick: bool) -> Self {
+        Self {
+            target: RwLock::new(Some(target)),
+            pool,
+            is_quick: AtomicBool::new(is_quick),
+            waits: AtomicU32::new(0),
+        }
     }
 
     /// Gives the target the length of the object, since a longer version that was read before
@@ -88,6 +110,22 @@ impl FileSink {
         written.map_err(SinkError)
     }
 
+    /// Writes on this thread, and notes how quick that is.
+    fn write_here(&self, at: u64, bytes: &[u8]) -> Result<(), SinkError> {
+        let began = Instant::now();
+        let written = self.write(at, bytes);
+        self.took(began.elapsed());
+        written
+    }
+
+    fn took(&self, time: Duration) {
+        if time <= QUICK {
+            self.waits.store(0, Ordering::Relaxed);
+        } else if self.waits.fetch_add(1, Ordering::Relaxed) + 1 >= WAITS {
+            self.is_quick.store(false, Ordering::Relaxed);
+        }
+    }
+
     fn take(&self) -> Option<Target> {
         self.target
             .write()
@@ -107,7 +145,10 @@ impl FileWriter {
         }
     }
 
-    pub(super) fn put(&mut self, mut at: u64, mut bytes: &[u8]) {
+    pub(super) fn put(&mut self, mut at: u64, mut bytes: &[u8]) -> Result<(), SinkError> {
+        if bytes.len() >= DIRECT && self.writes_here() {
+            return self.sink.write_here(at, bytes);
+        }
         while !bytes.is_empty() {
             let fits = self.filling.take_if(|(start, buffer)| {
                 buffer.is_full() || start.saturating_add(buffer.len() as u64) != at
@@ -120,6 +161,25 @@ impl FileWriter {
             at = at.saturating_add((bytes.len() - rest.len()) as u64);
             bytes = rest;
         }
+        self.write_full_here()
+    }
+
+    /// Whether the thread that received bytes writes them.
+    fn writes_here(&self) -> bool {
+        self.offload.is_here() || self.sink.is_quick.load(Ordering::Relaxed)
+    }
+
+    fn write_full_here(&mut self) -> Result<(), SinkError> {
+        while self.writes_here()
+            && let Some((at, buffer)) = self.full.pop_front()
+        {
+            let written = self.sink.write_here(at, buffer.filled());
+            if written.is_err() {
+                self.full.clear();
+                return written;
+            }
+        }
+        Ok(())
     }
 
     /// At most one buffer is being written and one filled when this is ready.
@@ -141,7 +201,8 @@ impl FileWriter {
     /// All is written when this is ready.
     pub(super) fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SinkError>> {
         self.full.extend(self.filling.take());
-        let written = ready!(self.poll_ready(cx));
+        let written = self.write_full_here();
+        let written = ready!(self.poll_ready(cx)).and(written);
         self.full.clear();
         let settled = ready!(self.poll_settled(cx));
         Poll::Ready(written.and(settled))
@@ -156,5 +217,121 @@ impl FileWriter {
         let written = ready!(Pin::new(writing).poll(cx)).unwrap_or_else(lost);
         self.writing = None;
         Poll::Ready(written)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::Mutex;
+    use std::sync::atomic::AtomicUsize;
+    use std::task::Waker;
+
+    use super::*;
+    use crate::buffer::BUFFER_SIZE;
+
+    /// What a target is like, and what it got.
+    struct Scene {
+        is_quick: bool,
+        fails: bool,
+        seen: Arc<Mutex<Vec<u8>>>,
+    }
+
+    impl WriteAt for Scene {
+        fn write_all_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
+            if self.fails {
+                return Err(io::Error::other("full"));
+            }
+            let start = usize::try_from(offset).unwrap();
+            let mut seen = self.seen.lock().unwrap();
+            let end = seen.len().max(start + buf.len());
+            seen.resize(end, 0);
+            seen[start..start + buf.len()].copy_from_slice(buf);
+            Ok(())
+        }
+
+        fn is_quick(&self) -> bool {
+            self.is_quick
+        }
+
+        fn finish(&self, _: u64) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Writes 600,000 bytes in such pieces, after writes that have waited: what came of it, and how
+    /// many writes were left to others.
+    fn write(
+        is_quick: bool,
+        fails: bool,
+        waits: u32,
+        piece: usize,
+    ) -> (Result<(), SinkError>, usize) {
+        let content: Vec<u8> = (0..=250).cycle().take(600_000).collect();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let scene = Scene {
+            is_quick,
+            fails,
+            seen: Arc::clone(&seen),
+        };
+        let pool = BufferPool::new(3, Arc::default());
+        let sink = Arc::new(FileSink::given(Box::new(scene), pool));
+        for _ in 0..waits {
+            sink.took(2 * QUICK);
+        }
+        let count = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&count);
+        let offload = move |work: Box<dyn FnOnce() + Send>| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            work();
+        };
+        let mut writer = FileWriter::new(sink, Arc::new(offload));
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut result = Ok(());
+        for (number, bytes) in content.chunks(piece).enumerate() {
+            assert!(writer.poll_ready(&mut cx).is_ready());
+            result = result.and(writer.put((number * piece) as u64, bytes));
+        }
+        let Poll::Ready(finished) = writer.poll_finish(&mut cx) else {
+            panic!("the work is done at once");
+        };
+        result = result.and(finished);
+        assert_eq!(result.is_ok(), *seen.lock().unwrap() == content);
+        (result, count.load(Ordering::Relaxed))
+    }
+
+    #[test]
+    fn whoever_receives_writes_as_long_as_that_is_quick() {
+        let all = 600_000_usize.div_ceil(BUFFER_SIZE);
+        for piece in [1_000, DIRECT, BUFFER_SIZE + 1] {
+            for (is_quick, waits, left) in [(true, 0, 0), (false, 0, all), (true, WAITS, all)] {
+                let seen = write(is_quick, false, waits, piece);
+                assert_eq!(seen, (Ok(()), left), "{is_quick} {waits} {piece}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_wait_now_and_then_is_no_device() {
+        let pool = BufferPool::new(3, Arc::default());
+        let scene = Scene {
+            is_quick: true,
+            fails: false,
+            seen: Arc::default(),
+        };
+        let sink = FileSink::given(Box::new(scene), pool);
+        for _ in 0..10 {
+            (1..WAITS).for_each(|_| sink.took(2 * QUICK));
+            sink.took(QUICK);
+        }
+        assert!(sink.is_quick.load(Ordering::Relaxed));
+    }
+
+    #[test]
+    fn a_failed_write_is_told() {
+        for (is_quick, piece) in [(true, 1_000), (true, DIRECT), (false, 1_000)] {
+            let (result, _) = write(is_quick, true, 0, piece);
+            assert_eq!(result, Err(SinkError("full".into())), "{is_quick} {piece}");
+        }
     }
 }

@@ -37,8 +37,8 @@ enum Kind {
 
 /// One exchange's way into the sink.
 ///
-/// [`put`](Self::put) never waits, so that bytes which were admitted can't be lost to an end of
-/// the exchange between the two. [`ready`](Self::ready) waits instead, before more bytes are read
+/// [`put`](Self::put) is no point of suspension, so that bytes which were admitted can't be lost to
+/// an end of the exchange between the two. [`ready`](Self::ready) waits instead, before more bytes are read
 /// from the socket, which is how the pace of a sink becomes that of the server.
 #[derive(Debug)]
 pub(crate) struct Writer {
@@ -92,10 +92,7 @@ impl Writer {
         self.pulse.moved(bytes.len());
         match &mut self.way {
             Way::None => Err(SinkError("the transfer has no target".into())),
-            Way::File(writer) => {
-                writer.put(at, bytes);
-                Ok(())
-            }
+            Way::File(writer) => writer.put(at, bytes),
             Way::Memory(sink) => sink.put(at, bytes),
             Way::Ordered(writer) => {
                 writer.put(at, bytes);

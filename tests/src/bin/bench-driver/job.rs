@@ -148,6 +148,10 @@ impl WriteAt for Dropped {
         Ok(())
     }
 
+    fn is_quick(&self) -> bool {
+        true
+    }
+
     fn finish(&self, _: u64) -> io::Result<()> {
         Ok(())
     }
