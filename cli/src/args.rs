@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use sans3_platform::Secret;
 
+use crate::bench::Direction;
 use crate::engine::Runtime;
 use crate::resolve::Resolve;
 use crate::size::Size;
@@ -56,6 +57,8 @@ pub(crate) enum Command {
     Presign(PresignArgs),
     /// Print what a copy would do; sends nothing
     Plan(PlanArgs),
+    /// Measure a server with many settings, and recommend the best; removes what it uploads
+    Bench(BenchArgs),
     /// Show transfers on each runtime against a server in this process: no account, network or set-up
     /// needed
     Demo(DemoArgs),
@@ -266,6 +269,52 @@ pub(crate) struct PlanArgs {
     pub(crate) size: Option<Size>,
     #[command(flatten)]
     pub(crate) transfer: TransferArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchArgs {
+    /// s3://BUCKET or s3://BUCKET/PREFIX/: all is done in a folder beneath, with a name of its own
+    pub(crate) uri: OsString,
+    /// Sizes of objects; of those below 64MiB several are moved in a run, at most --small
+    #[arg(
+        long,
+        value_name = "SIZE,..",
+        value_delimiter = ',',
+        default_value = "64KiB,128MiB"
+    )]
+    pub(crate) sizes: Vec<Size>,
+    /// Bytes a part or range; an object of at most that many goes by one request
+    #[arg(
+        long,
+        value_name = "SIZE,..",
+        value_delimiter = ',',
+        default_value = "8MiB,32MiB"
+    )]
+    pub(crate) part_sizes: Vec<Size>,
+    /// Most requests at once
+    #[arg(long, value_name = "N,..", value_delimiter = ',', default_value = "4,16,64", value_parser = some_requests)]
+    pub(crate) concurrency: Vec<NonZeroU16>,
+    /// Which way
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "up,down")]
+    pub(crate) direction: Vec<Direction>,
+    /// Most objects in a run: so many of 64KiB, and as many of larger ones as make 64MiB
+    #[arg(long, value_name = "N", default_value = "200", value_parser = some_attempts)]
+    pub(crate) small: NonZeroU32,
+    /// Runs of each setting; all settings have their first before one has its second
+    #[arg(long, value_name = "N", default_value = "3", value_parser = some_attempts)]
+    pub(crate) repeat: NonZeroU32,
+    /// Longest time for all runs; those that are not over by then do not count
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = some_time)]
+    pub(crate) time: Span,
+    /// Most bytes to move in all: a larger matrix is refused before anything is sent
+    #[arg(long, value_name = "SIZE", default_value = "4GiB")]
+    pub(crate) max_total: Size,
+    /// Most memory for payload (default: 256MiB)
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) memory: Option<Size>,
+    /// Write a report with plots as well: one file that needs nothing else
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) html: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

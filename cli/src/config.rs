@@ -11,8 +11,8 @@ use sans3_core::session::{CredentialSource, SessionConfig};
 use sans3_core::sign::Credentials;
 use sans3_platform::profile::Keys;
 use sans3_platform::{Environment, Proxy, ProxyRules, Settings};
-use sans3_runtime::ClientConfig;
 use sans3_runtime::net::Origin;
+use sans3_runtime::{ClientConfig, Trace};
 
 use crate::args::{ConnectionArgs, RetryModeArg, TransferArgs};
 use crate::engine::{Engine, Runtime};
@@ -134,17 +134,34 @@ impl Connection {
     /// # Errors
     /// Configuration: a CA bundle that can't be read, for example. A trace that can't be begun.
     pub(crate) fn client(&self, session: SessionConfig) -> Result<Engine, Failure> {
+        let path = self.trace.as_deref();
+        let trace = path.map(|path| self.recording.begin(path)).transpose()?;
+        self.recorded_client(session, trace).inspect_err(|_| {
+            // Nothing was recorded, and the next try is to find the name free.
+            let _ = path.map(std::fs::remove_file);
+        })
+    }
+
+    /// As [`client`](Self::client), with what it does told to `trace`, whatever the user wants.
+    ///
+    /// # Errors
+    /// Configuration, as of [`client`](Self::client).
+    pub(crate) fn recorded_client(
+        &self,
+        session: SessionConfig,
+        trace: Option<Trace>,
+    ) -> Result<Engine, Failure> {
         let mut config = ClientConfig::new(session);
         config.ca_bundle.clone_from(&self.ca_bundle);
         config.proxy.clone_from(&self.proxy);
         config.resolve.clone_from(&self.resolve);
-        let path = self.trace.as_deref();
-        config.trace = path.map(|path| self.recording.begin(path)).transpose()?;
-        Engine::new(self.runtime, config).map_err(|error| {
-            // Nothing was recorded, and the next try is to find the name free.
-            let _ = path.map(std::fs::remove_file);
-            Failure::configuration(error.to_string())
-        })
+        config.trace = trace;
+        Engine::new(self.runtime, config).map_err(|error| Failure::configuration(error.to_string()))
+    }
+
+    /// What carries out the requests.
+    pub(crate) const fn runtime(&self) -> Runtime {
+        self.runtime
     }
 
     /// The proxy that requests about the bucket go through, if any.

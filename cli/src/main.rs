@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod bench;
 mod bounds;
 mod calls;
 mod clock;
@@ -58,6 +59,8 @@ struct Ended {
 fn run(cli: &Cli, output: Output) -> Result<(), Ended> {
     let output = match &cli.command {
         Command::Cp(args) if args.target == "-" => output.with_data_on_stdout(),
+        // stdout has one document then, and no events.
+        Command::Bench(_) if cli.output.json => output.with_data_on_stdout(),
         _ => output,
     };
     let result = dispatch(cli, &output);
@@ -72,12 +75,12 @@ fn run(cli: &Cli, output: Output) -> Result<(), Ended> {
 fn dispatch(cli: &Cli, output: &Output) -> Result<(), Failure> {
     let connection = &cli.connection;
     let recording = &connection.recording;
-    let is_silent = matches!(
+    let is_unrecorded = matches!(
         cli.command,
-        Command::Plan(_) | Command::Presign(_) | Command::Demo(_)
+        Command::Plan(_) | Command::Presign(_) | Command::Demo(_) | Command::Bench(_)
     );
-    if is_silent && connection.trace.is_some() {
-        let message = "--trace: expected cp, ls, rm or mb; no other command sends requests to S3";
+    if is_unrecorded && connection.trace.is_some() {
+        let message = "--trace: expected cp, ls, rm or mb; no other command can be recorded";
         return Err(Failure::usage(message));
     }
     match &cli.command {
@@ -94,6 +97,9 @@ fn dispatch(cli: &Cli, output: &Output) -> Result<(), Failure> {
         }),
         Command::Mb(args) => block_on(recording, async |interrupt| {
             mb::run(args, connection, output, interrupt).await
+        }),
+        Command::Bench(args) => block_on(recording, async |interrupt| {
+            bench::run(args, connection, output, interrupt).await
         }),
         Command::Demo(args) => {
             let runtime = connection.runtime;

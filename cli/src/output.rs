@@ -66,6 +66,15 @@ impl Output {
         }
     }
 
+    /// What a command prints as a whole, in whichever form it was made: stdout.
+    ///
+    /// # Errors
+    /// As [`data`](Self::data).
+    #[expect(clippy::unused_self, reason = "nothing is printed but through this")]
+    pub(crate) fn document(&self, text: &str) -> Result<(), Failure> {
+        print_stdout(text)
+    }
+
     /// A line about what happened: stderr, unless it is to be quiet. As JSON it is always told.
     ///
     /// # Errors

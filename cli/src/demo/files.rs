@@ -12,12 +12,14 @@ const CHUNK: usize = 1 << 20;
 
 /// A directory for this run alone, which goes with it.
 #[derive(Debug)]
-pub(super) struct Scratch(PathBuf);
+pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {
-    pub(super) fn new() -> Result<Self, (PathBuf, io::Error)> {
+    /// # Errors
+    /// The system's, and where it was to be.
+    pub(crate) fn new(command: &str) -> Result<Self, (PathBuf, io::Error)> {
         let name = format!(
-            "sans3-demo-{}-{:08x}",
+            "sans3-{command}-{}-{:08x}",
             std::process::id(),
             super::random() >> 32
         );
@@ -31,7 +33,7 @@ impl Scratch {
         }
     }
 
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 }
@@ -120,7 +122,7 @@ async fn blocking<T: Send + 'static>(
 }
 
 /// The most memory that this process ever had, where the system tells (Linux, proc(5)).
-pub(super) fn peak_rss() -> Option<u64> {
+pub(crate) fn peak_rss() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status
         .lines()
@@ -135,7 +137,7 @@ mod tests {
 
     #[tokio::test]
     async fn files_are_compared_to_the_byte() {
-        let scratch = Scratch::new().unwrap();
+        let scratch = Scratch::new("demo").unwrap();
         let [one, same, short, other] = ["a", "b", "c", "d"].map(|name| scratch.path(name));
         let len = CHUNK as u64 + 5;
         make(one.clone(), len, 7).await.unwrap();

@@ -1,7 +1,7 @@
 //! `sans3 demo`: a transfer there and back on each runtime, against a server in this process.
 
 mod faults;
-mod files;
+pub(crate) mod files;
 mod report;
 mod serve;
 
@@ -54,7 +54,8 @@ pub(crate) async fn run(
     let seed = args
         .seed
         .unwrap_or_else(|| if args.faults { random() >> 48 } else { 1 });
-    let scratch = Scratch::new().map_err(|(path, error)| Failure::io("making", &path, &error))?;
+    let scratch =
+        Scratch::new("demo").map_err(|(path, error)| Failure::io("making", &path, &error))?;
     let file = unless(interrupt, original(args, seed, &scratch, output)).await?;
     let runtimes = match &runtime {
         Some(one) => std::slice::from_ref(one),
@@ -365,6 +366,6 @@ async fn identical(file: &Path, copy: &Path) -> Result<String, Failure> {
 }
 
 /// 64 bits that differ from run to run: the standard library seeds its hash maps with them.
-fn random() -> u64 {
+pub(crate) fn random() -> u64 {
     Rng::new(RandomState::new().hash_one("sans3 demo")).next_u64()
 }

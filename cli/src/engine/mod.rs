@@ -13,7 +13,7 @@ use clap::ValueEnum;
 use sans3_core::operation::{ListObjectsV2, Operation};
 use sans3_core::session::Notice;
 use sans3_core::transfer::{Download, Downloaded, Upload, Uploaded};
-use sans3_runtime::{ClientConfig, Error, Replace};
+use sans3_runtime::{ClientConfig, Error, Replace, Stats, WriteAt};
 
 use self::crew::Crew;
 use self::feed::Feed;
@@ -100,6 +100,15 @@ impl Engine {
         begin!(self, client => client.download_to_file(download, path, replace))
     }
 
+    /// Downloads to what takes bytes at any offset.
+    pub(crate) fn download_at(
+        &self,
+        download: Download,
+        target: impl WriteAt + 'static,
+    ) -> Running<Downloaded> {
+        begin!(self, client => client.download_at(download, target))
+    }
+
     /// Downloads in order to what is written from its first byte to its last.
     pub(crate) fn download_to_stream(&self, download: Download, to: File) -> Running<Downloaded> {
         match self {
@@ -152,6 +161,15 @@ impl Engine {
             Self::Tokio(client) => Pages::Tokio(client.list(request)),
             Self::Smol { client, .. } => Pages::Smol(client.list(request)),
             Self::Blocking(client) => Pages::Blocking(Some(client.list(request))),
+        }
+    }
+
+    /// What was used so far.
+    pub(crate) fn stats(&self) -> Stats {
+        match self {
+            Self::Tokio(client) => client.stats(),
+            Self::Smol { client, .. } => client.stats(),
+            Self::Blocking(client) => client.stats(),
         }
     }
 
