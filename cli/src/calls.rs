@@ -1,5 +1,7 @@
 //! Waiting for single requests.
 
+use sans3_runtime::Error;
+
 use crate::engine::Running;
 use crate::exit::{Failure, Site};
 use crate::signals::Interrupt;
@@ -9,16 +11,24 @@ use crate::signals::Interrupt;
 /// # Errors
 /// Why it failed.
 pub(crate) async fn finish<T>(
-    mut running: Running<T>,
+    running: Running<T>,
     interrupt: &mut Interrupt,
     site: &Site,
 ) -> Result<T, Failure> {
-    let result = tokio::select! {
+    let result = end(running, interrupt).await;
+    result.map_err(|error| Failure::transfer(&error, site))
+}
+
+/// As [`finish`], for those who look at the error.
+///
+/// # Errors
+/// Why it failed.
+pub(crate) async fn end<T>(mut running: Running<T>, interrupt: &mut Interrupt) -> Result<T, Error> {
+    tokio::select! {
         result = &mut running => result,
         () = interrupt.wait() => {
             running.cancel();
             running.await
         }
-    };
-    result.map_err(|error| Failure::transfer(&error, site))
+    }
 }

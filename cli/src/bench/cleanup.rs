@@ -149,9 +149,9 @@ impl Sweep<'_> {
         }
         let what = match (objects, uploads) {
             (0, 0) => "something may be".to_owned(),
-            (objects, 0) => format!("{objects} of the objects are"),
-            (0, uploads) => format!("{uploads} unfinished uploads are"),
-            (objects, uploads) => format!("{objects} of the objects and {uploads} uploads are"),
+            (objects, 0) => format!("{objects} of the objects may be"),
+            (0, uploads) => format!("{uploads} unfinished uploads may be"),
+            (objects, uploads) => format!("{objects} of the objects and {uploads} uploads may be"),
         };
         let names = match names.as_slice() {
             [] => String::new(),

@@ -96,9 +96,8 @@ impl Act<'_> {
     async fn play(self, page: Option<Page>, interrupt: &mut Interrupt) -> Result<(), Failure> {
         let mut begun = vec![self.bench.place.probe()?.key];
         let done = match prepare::prove(&self.bench, self.client, interrupt).await {
-            // Another removal would only put another marker on top.
-            Err(Unfit::Versions(failure)) => return Err(failure),
-            Err(Unfit::Failed(failure)) => Err(failure),
+            Err(Unfit::Clean(failure)) => return Err(failure),
+            Err(Unfit::Unclean(failure)) => Err(failure),
             Ok(()) => self.measure(page, &mut begun, interrupt).await,
         };
         let sweep = Sweep {

@@ -1,12 +1,14 @@
 //! What comes before the first run.
 
+use sans3_core::error::Cause;
 use sans3_core::operation::DeleteObject;
 use sans3_core::transfer::{Length, Upload};
+use sans3_runtime::Error;
 
 use super::pattern::Pattern;
 use super::plan::Plan;
 use super::work::Bench;
-use crate::calls::finish;
+use crate::calls::{end, finish};
 use crate::engine::Engine;
 use crate::exit::{Failure, Kind};
 use crate::operand::Object;
@@ -21,9 +23,10 @@ const PROBE: u64 = 1;
 /// Why nothing can be measured here.
 #[derive(Debug)]
 pub(super) enum Unfit {
-    /// What is removed stays as an older version.
-    Versions(Failure),
-    Failed(Failure),
+    /// And nothing is there that could be removed.
+    Clean(Failure),
+    /// And the object by which that was found out may be there.
+    Unclean(Failure),
 }
 
 /// Says what will be done, and what it moves: that may cost money.
@@ -106,16 +109,23 @@ pub(super) async fn prove(
     client: &Engine,
     interrupt: &mut Interrupt,
 ) -> Result<(), Unfit> {
-    let Object { bucket, key } = bench.place.probe().map_err(Unfit::Failed)?;
+    let Object { bucket, key } = bench.place.probe().map_err(Unfit::Clean)?;
     let upload = Upload::new(bucket.clone(), key.clone(), Length::Known(PROBE));
     let running = client.upload_file(upload, &bench.scratch.path("probe"));
-    let uploaded = finish(running, interrupt, bench.site).await;
-    uploaded.map_err(Unfit::Failed)?;
+    let uploaded = end(running, interrupt).await;
+    uploaded.map_err(|error| {
+        let failure = Failure::transfer(&error, bench.site);
+        if is_refusal(&error) {
+            Unfit::Clean(failure)
+        } else {
+            Unfit::Unclean(failure)
+        }
+    })?;
     let delete = DeleteObject::new(bucket, key);
     let deleted = finish(client.call(delete), interrupt, bench.site).await;
     let deleted = deleted.map_err(|failure| {
         let message = format!("what is uploaded can't be removed: {}", failure.message);
-        Unfit::Failed(Failure { message, ..failure })
+        Unfit::Unclean(Failure { message, ..failure })
     })?;
     if !deleted.delete_marker {
         return Ok(());
@@ -127,7 +137,16 @@ pub(super) async fn prove(
         Size(PROBE)
     );
     let failure = Failure::new(Kind::Transfer, message);
-    Err(Unfit::Versions(failure.with_advice(
+    // Another removal would only put another marker on top.
+    Err(Unfit::Clean(failure.with_advice(
         "measure a bucket without versions on the same server",
     )))
+}
+
+/// Whether the server did nothing, and said so.
+fn is_refusal(error: &Error) -> bool {
+    let Error::Transfer(error) = error else {
+        return false;
+    };
+    matches!(error.root(), Cause::S3(error) if (400..500).contains(&error.status))
 }

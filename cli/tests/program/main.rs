@@ -3,6 +3,7 @@
 #![cfg(unix)]
 
 mod adversaries;
+mod bench;
 mod commands;
 mod common;
 mod copy;

@@ -123,10 +123,7 @@ mod tests {
         let [measured, failed] = &document["rows"].as_array().unwrap()[..] else {
             panic!("expected two rows");
         };
-        assert_eq!(
-            measured["figures"]["bytes_per_second"]["median"],
-            100_000_000
-        );
+        assert_eq!(measured["figures"]["bytes_per_second"]["median"], 128 << 20);
         assert_eq!(measured["figures"]["peak_process_bytes"], Value::Null);
         assert_eq!(measured["figures"]["verified"], "full_object");
         assert_eq!(failed["figures"], Value::Null);

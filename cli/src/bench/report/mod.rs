@@ -248,7 +248,7 @@ mod tests {
 
     /// One setting that was measured, and one that failed.
     pub(super) fn report() -> Report {
-        let rate = 100_000_000;
+        let rate = 128 << 20;
         let mut rows = vec![row(&[rate, rate, rate], 250), row(&[], 0)];
         rows[1].cell.at_once = NonZeroU16::new(16).unwrap();
         rows[1].failure = Some("gave up\u{1b}[2J<b>".to_owned());

@@ -7,9 +7,9 @@ use crate::span::short;
 
 /// Columns that the text is kept to.
 const WIDTH: usize = 100;
-const HEADS: [&str; 11] = [
-    "part", "at once", "median", "slowest", "fastest", "p50", "p90", "p99", "retries", "CPU/GiB",
-    "memory",
+const HEADS: [&str; 12] = [
+    "part", "at once", "median/s", "slowest", "fastest", "p50", "p90", "p99", "retries", "CPU/GiB",
+    "buffers", "process",
 ];
 
 /// The whole report.
@@ -76,27 +76,24 @@ fn cells(line: &Line) -> [String; HEADS.len()] {
             _ => none(),
         });
     };
-    let rate = |bytes| format!("{}/s", Size(bytes));
+    let size = |bytes| Size(bytes).to_string();
     let [p50, p90, p99] = match summary.latency {
         Some(times) => [times.p50, times.p90, times.p99].map(short),
         None => std::array::from_fn(|_| none()),
     };
-    let memory = match summary.peak_process {
-        Some(bytes) => Size(bytes).to_string(),
-        None => Size(summary.peak_buffers).to_string(),
-    };
     [
         part,
         at_once,
-        rate(summary.rate.median),
-        rate(summary.rate.slowest),
-        rate(summary.rate.fastest),
+        size(summary.rate.median),
+        size(summary.rate.slowest),
+        size(summary.rate.fastest),
         p50,
         p90,
         p99,
         summary.retries.to_string(),
         summary.cpu_per_gib.map_or_else(none, short),
-        memory,
+        size(summary.peak_buffers),
+        summary.peak_process.map_or_else(none, size),
     ]
 }
 
@@ -139,7 +136,7 @@ mod tests {
         let text = document(&super::super::tests::report());
         for part in [
             "download of 1 GiB",
-            "  8 MiB        4  95.3 MiB/s",
+            "  8 MiB        4   128 MiB  128 MiB",
             "x 16 failed: gave up\\u{1b}[2J",
             "recommended\n  download of 1 GiB: --part-size 8MiB --concurrency 4\n",
             "Time was up",
