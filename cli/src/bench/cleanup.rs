@@ -105,6 +105,8 @@ impl Sweep<'_> {
             prefix: self.place.prefix.clone(),
             ..ListMultipartUploads::new(self.place.bucket.clone())
         });
+        // A later page that begins where this one did closes a circle (Brent's algorithm).
+        let (mut pages, mut milestone) = (0_u64, None);
         while let Some(asked) = request.take() {
             let page = self.client.call(asked.clone()).await?;
             for upload in &page.uploads {
@@ -120,8 +122,13 @@ impl Sweep<'_> {
                     left.note(error);
                 }
             }
-            // A server that gives the same page for ever must not keep the program.
-            request = asked.next_page(&page).filter(|next| *next != asked);
+            request = asked
+                .next_page(&page)
+                .filter(|next| milestone.as_ref() != Some(next));
+            pages += 1;
+            if pages.is_power_of_two() {
+                milestone.clone_from(&request);
+            }
         }
         Ok(())
     }

@@ -32,7 +32,7 @@ pub(super) enum Unfit {
 /// Says what will be done, and what it moves: that may cost money.
 ///
 /// # Errors
-/// stderr is the place for it, and can't fail; as JSON as of [`Output::news`].
+/// As of [`Output::news`].
 pub(super) fn announce(plan: &Plan, bench: &Bench<'_>, output: &Output) -> Result<(), Failure> {
     let [up, down] = plan.bytes();
     let requests = plan.requests();

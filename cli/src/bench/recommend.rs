@@ -74,9 +74,7 @@ pub(super) fn recommend(rows: &[Row]) -> Vec<Advice> {
 }
 
 fn choose(rows: &[Row]) -> Option<Advice> {
-    // What failed once is not to be recommended, however fast it was before.
-    let sound = rows.iter().filter(|row| row.failure.is_none());
-    let measured: Vec<(Cell, Summary)> = sound
+    let measured: Vec<(Cell, Summary)> = sound(rows)
         .filter_map(|row| Some((row.cell, row.summary()?)))
         .collect();
     let best = measured
@@ -98,6 +96,11 @@ fn choose(rows: &[Row]) -> Option<Advice> {
     })
 }
 
+/// What failed once is not to be recommended, however fast it was before.
+fn sound(rows: &[Row]) -> impl Iterator<Item = &Row> {
+    rows.iter().filter(|row| row.failure.is_none())
+}
+
 fn confidence(
     chosen: Cell,
     summary: &Summary,
@@ -110,7 +113,7 @@ fn confidence(
     let near = near.count();
     if count == 0 {
         Confidence::Only
-    } else if rows.iter().any(|row| row.runs.len() == 1) {
+    } else if sound(rows).any(|row| row.runs.len() == 1) {
         Confidence::Unknown
     } else if near == count {
         Confidence::Alike

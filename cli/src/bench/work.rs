@@ -146,6 +146,9 @@ impl Bench<'_> {
                     Err(failure) => halt = Some(Halt::Failed(failure)),
                 }
             }
+            if halt.is_some() {
+                tell.send_replace(true);
+            }
             tokio::select! {
                 one = flying.join_next() => match one {
                     None => break,
@@ -164,9 +167,6 @@ impl Bench<'_> {
                 },
                 () = interrupt.wait(), if halt.is_none() => halt = Some(Halt::Interrupted),
                 () = &mut deadline, if halt.is_none() => halt = Some(Halt::TimeUp),
-            }
-            if halt.is_some() {
-                tell.send_replace(true);
             }
         }
         halt.map_or(Ok(landed), Err)

@@ -11,21 +11,19 @@ use serde_json::Value;
 
 use crate::common::{Ended, RUNTIMES, SECRET, World, dead_end, end_of, json, signal, wait_until};
 
-/// Small enough for a test, with objects of one part and of several.
-const SMALL: [&str; 12] = [
-    "bench",
-    "s3://bucket/mine/",
-    "--sizes",
-    "1KiB,6MiB",
-    "--part-sizes",
-    "5MiB",
-    "--small",
-    "3",
-    "--repeat",
-    "2",
-    "--concurrency",
-    "1,2",
-];
+/// Objects of one part and of several.
+const SIZES: &str = "1KiB,6MiB";
+
+/// A matrix that is small enough for a test.
+fn bench<'a>(sizes: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let words =
+        "bench s3://bucket/mine/ --part-sizes 5MiB --small 3 --repeat 2 --concurrency 1,2 --sizes";
+    words
+        .split(' ')
+        .chain([sizes])
+        .chain(more.iter().copied())
+        .collect()
+}
 
 const REFUSED: Fault = Fault::Status {
     status: 403,
@@ -62,7 +60,7 @@ fn a_matrix_is_measured_on_each_runtime_and_nothing_stays() {
     for runtime in RUNTIMES {
         let world = world([]);
         world.put("mine/other", b"not to be touched");
-        let words = [&SMALL[..], &["--json", "--runtime", runtime]].concat();
+        let words = bench(SIZES, &["--json", "--runtime", runtime]);
         let ended = world.run(words).ok();
         let [document] = &json(&ended.stdout)[..] else {
             panic!("expected one document, got {}", ended.out());
@@ -123,7 +121,7 @@ fn check_row(row: &Value) {
 fn people_get_a_table_and_a_page() {
     let world = world([]);
     let page = world.dir.path("report.html");
-    let words = [&SMALL[..], &["--html", page.to_str().unwrap()]].concat();
+    let words = bench(SIZES, &["--html", page.to_str().unwrap()]);
     let ended = world.run(words).ok();
     let text = ended.out();
     for part in [
@@ -162,7 +160,7 @@ fn people_get_a_table_and_a_page() {
 #[test]
 fn downloads_alone_have_their_objects_uploaded_first() {
     let world = world([]);
-    let words = [&SMALL[..], &["--direction", "down", "--json"]].concat();
+    let words = bench(SIZES, &["--direction", "down", "--json"]);
     let documents = json(&world.run(words).ok().stdout);
     let rows = documents[0]["rows"].as_array().unwrap();
     assert_eq!(rows.len(), 4);
@@ -177,7 +175,7 @@ fn downloads_alone_have_their_objects_uploaded_first() {
 fn adversary_97_an_interrupted_bench_leaves_nothing() {
     for operation in [Operation::UploadPart, Operation::GetObject] {
         let world = world([Rule::every(operation, Fault::StallHead)]);
-        let child = spawn(world.command(SMALL));
+        let child = spawn(world.command(bench(SIZES, &[])));
         wait_until("a request hangs", || !world.server.injected().is_empty());
         signal(&child, "-INT");
         end_of(child).failed(130, &["interrupted"]);
@@ -192,7 +190,7 @@ fn a_second_signal_leaves_at_once_and_says_where_to_look() {
         Rule::every(Operation::GetObject, Fault::StallHead),
         Rule::every(Operation::ListObjectsV2, Fault::StallHead),
     ]);
-    let child = spawn(world.command(SMALL));
+    let child = spawn(world.command(bench(SIZES, &[])));
     wait_until("a request hangs", || !world.server.injected().is_empty());
     signal(&child, "-INT");
     let listing = || {
@@ -212,7 +210,7 @@ fn a_second_signal_leaves_at_once_and_says_where_to_look() {
 #[test]
 fn a_server_that_refuses_removals_is_given_no_more_than_one_object() {
     let world = world([Rule::every(Operation::DeleteObject, REFUSED)]);
-    let ended = world.run(SMALL);
+    let ended = world.run(bench(SIZES, &[]));
     ended.failed(
         1,
         &[
@@ -234,7 +232,7 @@ fn removals_that_are_refused_later_are_named() {
         from: 2,
         ..Rule::every(Operation::DeleteObject, REFUSED)
     }]);
-    let words = [&SMALL[..], &["--sizes", "1KiB", "--json"]].concat();
+    let words = bench("1KiB", &["--json"]);
     let ended = world.run(words);
     let ended = ended.failed(1, &["may be left beneath", "000002"]);
     // What was measured is told all the same.
@@ -245,7 +243,9 @@ fn removals_that_are_refused_later_are_named() {
 #[test]
 fn a_bucket_that_keeps_versions_is_refused() {
     let world = World::new();
-    world.run(SMALL).failed(1, &["keeps older versions", "1 B"]);
+    world
+        .run(bench(SIZES, &[]))
+        .failed(1, &["keeps older versions", "1 B"]);
 }
 
 #[test]
@@ -254,8 +254,10 @@ fn other_bytes_than_were_uploaded_fail_the_setting() {
         Operation::GetObject,
         Fault::FlipByte { at: 10 },
     )]);
-    let words = [&SMALL[..], &["--sizes", "1KiB", "--json"]].concat();
-    let ended = world.run(words).failed(1, &["settings failed"]);
+    let words = bench("1KiB", &["--json", "--max-attempts", "2"]);
+    let ended = world
+        .run(words)
+        .failed(5, &["2 of 4 settings failed", "CRC64NVME"]);
     let documents = json(&ended.stdout);
     let rows = documents[0]["rows"].as_array().unwrap();
     for row in rows {
@@ -271,7 +273,7 @@ fn other_bytes_than_were_uploaded_fail_the_setting() {
 #[test]
 fn time_that_is_up_ends_the_runs() {
     let world = world([Rule::every(Operation::UploadPart, Fault::StallHead)]);
-    let words = [&SMALL[..], &["--time", "1s", "--json"]].concat();
+    let words = bench(SIZES, &["--time", "1s", "--json"]);
     let documents = json(&world.run(words).ok().stdout);
     // The small objects had their first runs before the large ones hung.
     assert_eq!(
@@ -280,7 +282,7 @@ fn time_that_is_up_ends_the_runs() {
     );
     assert_eq!(keys(&world), Vec::<String>::new());
     assert_eq!(world.server.stats().uploads_open, 0);
-    let words = [&SMALL[..], &["--sizes", "6MiB", "--time", "100ms"]].concat();
+    let words = bench("6MiB", &["--time", "100ms"]);
     let ended = world
         .run(words)
         .failed(1, &["no run was over within 100 ms"]);

@@ -8,12 +8,14 @@ use std::fmt::Write as _;
 use super::html::escape;
 
 const WIDTH: u64 = 640;
-const HEIGHT: u64 = 240;
+const HEIGHT: u64 = 252;
 /// Room for the labels.
 const LEFT: u64 = 92;
 const RIGHT: u64 = 16;
 const TOP: u64 = 14;
-const BOTTOM: u64 = 34;
+const BOTTOM: u64 = 46;
+/// Labels that have room beside each other.
+const IN_A_ROW: usize = 6;
 /// Lines across.
 const STEPS: u64 = 4;
 
@@ -54,10 +56,10 @@ pub(super) fn lines(frame: &Frame<'_>, series: &[Series]) -> String {
     let mut svg = scale.begin(frame);
     for (number, one) in series.iter().enumerate() {
         let points = one.points.iter().enumerate();
-        let points = points.filter_map(|(label, point)| Some((scale.x(label), point.as_ref()?)));
+        let points = points.filter_map(|(label, point)| Some((label, point.as_ref()?)));
         let path: Vec<String> = points
             .clone()
-            .map(|(x, point)| format!("{x},{}", scale.y(point.value)))
+            .map(|(label, point)| format!("{},{}", scale.x(label), scale.y(point.value)))
             .collect();
         let class = class(number);
         put(&mut svg, format_args!(r#"<g class="{class}">"#));
@@ -65,14 +67,15 @@ pub(super) fn lines(frame: &Frame<'_>, series: &[Series]) -> String {
             &mut svg,
             format_args!(r#"<polyline points="{}"/>"#, path.join(" ")),
         );
-        for (x, point) in points {
+        for (label, point) in points {
+            let x = scale.x(label);
             if let Some((low, high)) = point.spread {
                 let (y1, y2) = (scale.y(low), scale.y(high));
                 let line = format_args!(r#"<line x1="{x}" x2="{x}" y1="{y1}" y2="{y2}"/>"#);
                 put(&mut svg, line);
             }
             let y = scale.y(point.value);
-            let title = mark_title(frame, &one.name, point);
+            let title = mark_title(frame, &one.name, label, point);
             let mark = format_args!(r#"<circle cx="{x}" cy="{y}" r="4">{title}</circle>"#);
             put(&mut svg, mark);
         }
@@ -97,7 +100,7 @@ pub(super) fn bars(frame: &Frame<'_>, series: &[Series]) -> String {
             // A value that is small is not nothing.
             let height = (HEIGHT - BOTTOM).saturating_sub(y).max(1);
             let top = HEIGHT - BOTTOM - height;
-            let title = mark_title(frame, &one.name, point);
+            let title = mark_title(frame, &one.name, label, point);
             let inner = width.saturating_sub(1).max(1);
             let mark = format_args!(
                 r#"<rect x="{begin}" y="{top}" width="{inner}" height="{height}">{title}</rect>"#
@@ -158,7 +161,10 @@ impl Scale {
             put(&mut svg, text);
         }
         for (number, label) in frame.labels.iter().enumerate() {
-            let (x, y, text) = (self.x(number), HEIGHT - BOTTOM + 15, escape(label));
+            // More labels than have room in a row stand in two, by turns.
+            let is_low = frame.labels.len() > IN_A_ROW && number % 2 == 1;
+            let y = HEIGHT - BOTTOM + if is_low { 27 } else { 14 };
+            let (x, text) = (self.x(number), escape(label));
             let text = format_args!(r#"<text class="mid" x="{x}" y="{y}">{text}</text>"#);
             put(&mut svg, text);
         }
@@ -207,14 +213,15 @@ fn legend(series: &[Series]) -> String {
     html + "</p>"
 }
 
-fn mark_title(frame: &Frame<'_>, name: &str, point: &Point) -> String {
+fn mark_title(frame: &Frame<'_>, name: &str, label: usize, point: &Point) -> String {
     let (name, value) = (escape(name), escape(&(frame.unit)(point.value)));
+    let label = escape(frame.labels.get(label).map_or("", String::as_str));
     let spread = point.spread.map(|(low, high)| {
         let (low, high) = ((frame.unit)(low), (frame.unit)(high));
         format!(" ({} to {})", escape(&low), escape(&high))
     });
     format!(
-        "<title>{name}: {value}{}</title>",
+        "<title>{label}, {name}: {value}{}</title>",
         spread.unwrap_or_default()
     )
 }
