@@ -96,7 +96,7 @@ impl Plan {
                         part,
                         at_once,
                     };
-                    cells.extend(distinct_numbers(&at_once, &cell));
+                    cells.extend(distinct_numbers(&at_once, cell));
                 }
             }
         }

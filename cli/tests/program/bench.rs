@@ -45,9 +45,10 @@ fn world(rules: impl IntoIterator<Item = Rule>) -> World {
 
 /// The keys that are on the server.
 fn keys(world: &World) -> Vec<String> {
-    let listing = world.run(["ls", "-r", "s3://bucket", "--json"]).ok();
-    let key = |event: &Value| event["key"].as_str().unwrap().to_owned();
-    json(&listing.stdout).iter().map(key).collect()
+    world.server.with_model(|model| {
+        let keys = model.keys("bucket").into_iter();
+        keys.map(str::to_owned).collect()
+    })
 }
 
 fn spawn(mut command: Command) -> std::process::Child {
@@ -238,6 +239,33 @@ fn removals_that_are_refused_later_are_named() {
     // What was measured is told all the same.
     assert_eq!(json(&ended.stdout)[0]["ended"], "complete");
     assert_eq!(keys(&world).len(), 3);
+}
+
+#[test]
+fn an_upload_that_can_not_be_aborted_is_named() {
+    let world = world([
+        Rule::every(Operation::UploadPart, Fault::StallHead),
+        Rule::every(Operation::AbortMultipartUpload, REFUSED),
+    ]);
+    let child = spawn(world.command(bench("6MiB", &[])));
+    wait_until("a part hangs", || !world.server.injected().is_empty());
+    signal(&child, "-INT");
+    let words = [
+        "interrupted; ",
+        " unfinished uploads may be left beneath ",
+        "(upload ",
+    ];
+    end_of(child).failed(130, &words);
+    assert_eq!(keys(&world), Vec::<String>::new());
+}
+
+#[test]
+fn what_can_not_be_seen_is_said_and_no_failure() {
+    let world = world([Rule::every(Operation::ListObjectsV2, REFUSED)]);
+    let ended = world.run(bench("1KiB", &["--direction", "up"])).ok();
+    let warning = "whether other objects are left";
+    assert!(ended.stderr.contains(warning), "{}", ended.stderr);
+    assert_eq!(keys(&world), Vec::<String>::new());
 }
 
 #[test]
