@@ -3,7 +3,7 @@ use std::ops::{Deref, DerefMut};
 
 /// A buffer that begins in the middle of a page triples the kernel's cost of copying on common
 /// processors, and that is where allocators put large ones.
-const PAGE: usize = 4096;
+pub(crate) const PAGE: usize = 4096;
 
 /// Memory that begins with a page. Empty ones take none.
 #[derive(Default)]

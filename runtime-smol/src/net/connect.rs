@@ -1,17 +1,14 @@
 use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_io::{Async, Timer};
 use futures_lite::{AsyncReadExt as _, AsyncWriteExt as _, future};
-use futures_rustls::TlsConnector;
 use sans3_core::error::TransportErrorKind;
 use sans3_runtime::Network;
-use sans3_runtime::net::{Fault, Progress, Route, Tunnel};
+use sans3_runtime::net::{Fault, Progress, Route, Secure, Tunnel};
 
-use super::ahead::Ahead;
 use super::race;
-use super::stream::Stream;
+use super::stream::{Encrypted, Stream};
 use super::wire::Wire;
 
 /// Opens connections.
@@ -55,9 +52,9 @@ impl Connector {
             let text = "no TLS for a plain endpoint";
             return Err(Fault::new(TransportErrorKind::Tls, text));
         };
-        let tls = TlsConnector::from(Arc::clone(tls));
-        let stream = tls.connect(origin.server_name()?, Ahead::new(stream)).await;
-        let stream = stream.map_err(|error| Fault::in_handshake(&error))?;
+        let failed = |error| Fault::in_handshake(&error);
+        let tls = Secure::new(tls, origin.server_name()?).map_err(failed)?;
+        let stream = Encrypted::new(stream, tls).await.map_err(failed)?;
         Ok(Wire::new(Stream::Secure(Box::new(stream))))
     }
 

@@ -1,6 +1,5 @@
 //! Connections: sockets, TLS, HTTP/1.1, and the pool of those that are unused.
 
-mod ahead;
 mod connect;
 mod input;
 mod pool;

@@ -1,21 +1,26 @@
 use std::fmt;
-use std::io::{self, IoSlice};
+use std::future::poll_fn;
+use std::io::{self, ErrorKind, IoSlice};
 use std::net::TcpStream;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use async_io::Async;
 use futures_io::{AsyncRead as _, AsyncWrite as _};
-use futures_rustls::client::TlsStream;
-
-use super::ahead::Ahead;
+use sans3_runtime::net::Secure;
 
 /// A byte stream, plain or encrypted.
 pub(crate) enum Stream {
     Plain(Async<TcpStream>),
-    Secure(Box<TlsStream<Ahead<Async<TcpStream>>>>),
+    Secure(Box<Encrypted>),
     #[cfg(test)]
     Scripted(Scripted),
+}
+
+/// A socket that carries TLS.
+pub(crate) struct Encrypted {
+    socket: Async<TcpStream>,
+    tls: Secure,
 }
 
 /// A peer that a test plays: what reading into a place brings, and what becomes of so many bytes
@@ -37,7 +42,7 @@ impl Stream {
     ) -> Poll<io::Result<usize>> {
         match self {
             Self::Plain(stream) => Pin::new(stream).poll_read(cx, into),
-            Self::Secure(stream) => Pin::new(stream).poll_read(cx, into),
+            Self::Secure(stream) => stream.poll_read(cx, into),
             #[cfg(test)]
             Self::Scripted(peer) => (peer.read)(into),
         }
@@ -51,7 +56,7 @@ impl Stream {
     ) -> Poll<io::Result<usize>> {
         match self {
             Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, from),
-            Self::Secure(stream) => Pin::new(stream).poll_write_vectored(cx, from),
+            Self::Secure(stream) => stream.poll_write(cx, from),
             #[cfg(test)]
             Self::Scripted(peer) => {
                 Poll::Ready((peer.write)(from.iter().map(|piece| piece.len()).sum()))
@@ -63,10 +68,74 @@ impl Stream {
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Secure(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Secure(stream) => stream.poll_flush(cx),
             #[cfg(test)]
             Self::Scripted(_) => Poll::Ready(Ok(())),
         }
+    }
+}
+
+impl Encrypted {
+    /// TLS over `socket`, once the handshake is complete.
+    pub(super) async fn new(socket: Async<TcpStream>, tls: Secure) -> io::Result<Self> {
+        let mut stream = Self { socket, tls };
+        loop {
+            let shaken = stream.tls.shake_hands();
+            // An alert leaves too, but says nothing that the error does not say better.
+            let flushed = poll_fn(|cx| stream.poll_flush(cx)).await;
+            if shaken? {
+                return Ok(stream);
+            }
+            flushed?;
+            if !stream.tls.shake_hands()? {
+                poll_fn(|cx| stream.poll_receive(cx)).await?;
+            }
+        }
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
+        loop {
+            match self.tls.read(into) {
+                Ok(Some(read)) => return Poll::Ready(Ok(read)),
+                Ok(None) => ready!(self.poll_receive(cx))?,
+                Err(error) => {
+                    // The alert tells the server why, if it can leave.
+                    let _ = self.poll_flush(cx);
+                    return Poll::Ready(Err(error));
+                }
+            }
+        }
+    }
+
+    fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_flush(cx))?;
+        let taken = self.tls.write(from)?;
+        // What can't leave now does so before anything else is taken.
+        if let Poll::Ready(Err(error)) = self.poll_flush(cx) {
+            return Poll::Ready(Err(error));
+        }
+        Poll::Ready(Ok(taken))
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.tls.unsent().is_empty() {
+            let sent = ready!(Pin::new(&mut self.socket).poll_write(cx, self.tls.unsent()))?;
+            if sent == 0 {
+                return Poll::Ready(Err(ErrorKind::WriteZero.into()));
+            }
+            self.tls.sent(sent);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let received = ready!(Pin::new(&mut self.socket).poll_read(cx, self.tls.room()))?;
+        self.tls.received(received);
+        Poll::Ready(Ok(()))
     }
 }
 

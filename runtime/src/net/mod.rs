@@ -17,6 +17,7 @@ mod idle;
 mod origin;
 mod resolve;
 mod route;
+mod secure;
 mod tls;
 mod tunnel;
 
@@ -27,5 +28,6 @@ pub use origin::Origin;
 pub use resolve::Resolver;
 pub use route::Route;
 pub use sans3_core::http1::{MAX_FIELDS, MAX_HEAD};
+pub use secure::Secure;
 pub use tls::{TlsSetupError, client_config};
 pub use tunnel::{Progress, Tunnel};

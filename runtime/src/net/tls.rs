@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{CipherSuite, ClientConfig, RootCertStore, SupportedCipherSuite};
 use rustls_platform_verifier::BuilderVerifierExt as _;
 
 /// Why TLS can't be set up.
@@ -35,7 +35,7 @@ pub enum TlsSetupError {
 pub fn client_config(ca_bundle: Option<&Path>) -> Result<Arc<ClientConfig>, TlsSetupError> {
     let failed =
         |error: rustls::Error| TlsSetupError::Config(format!("TLS can't be set up: {error}"));
-    let builder = ClientConfig::builder_with_provider(provider()?)
+    let builder = ClientConfig::builder_with_provider(light(provider()?))
         .with_safe_default_protocol_versions()
         .map_err(failed)?;
     let builder = match ca_bundle {
@@ -84,6 +84,22 @@ fn roots(path: &Path) -> Result<RootCertStore, TlsSetupError> {
         return Err(refused("expected PEM certificates, found none".into()));
     }
     Ok(store)
+}
+
+/// AES with keys of 128 bits before that with 256, which takes four rounds more for each block:
+/// many servers take the suite that a client names first. Both are out of reach.
+fn light(provider: Arc<CryptoProvider>) -> Arc<CryptoProvider> {
+    let mut provider = Arc::unwrap_or_clone(provider);
+    let is_light = |suite: &SupportedCipherSuite| {
+        matches!(
+            suite.suite(),
+            CipherSuite::TLS13_AES_128_GCM_SHA256
+                | CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256
+                | CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256
+        )
+    };
+    provider.cipher_suites.sort_by_key(|suite| !is_light(suite));
+    Arc::new(provider)
 }
 
 #[cfg(feature = "aws-lc-rs")]
