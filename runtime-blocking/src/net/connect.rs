@@ -8,7 +8,7 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use sans3_core::error::TransportErrorKind;
 use sans3_platform::address::Race;
-use sans3_runtime::net::{Fault, Origin, Progress, Route, Tunnel};
+use sans3_runtime::net::{Fault, Origin, Progress, Route, Secure, Tunnel};
 use sans3_runtime::{Network, promise};
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -206,8 +206,8 @@ impl Setup<'_> {
         let refused = |detail: String| Fault::new(TransportErrorKind::Tls, detail);
         let config = network.tls.as_ref();
         let config = config.ok_or_else(|| refused("no TLS for a plain endpoint".into()))?;
-        let stream = Stream::tls(config, origin.server_name()?);
-        let mut stream = stream.map_err(|error| refused(error.to_string()))?;
+        let session = Secure::new(config, origin.server_name()?);
+        let mut stream = Stream::tls(session.map_err(|error| refused(error.to_string()))?);
         loop {
             match stream.shake_hands(self.line.socket()) {
                 Ok(()) => return Ok(Some(stream)),

@@ -1,15 +1,10 @@
 //! A byte stream over a socket that does not block, plain or encrypted.
 
 use std::fmt;
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::net::TcpStream;
-use std::sync::Arc;
 
-use rustls::ClientConnection;
-use rustls::pki_types::ServerName;
-
-/// How much ciphertext is read at once: one call for several records.
-const CIPHERTEXT: usize = 64 * 1024;
+use sans3_runtime::net::Secure;
 
 /// The bytes of a connection. No call waits: [`io::ErrorKind::WouldBlock`] says that the socket
 /// must be waited for.
@@ -21,12 +16,9 @@ pub(super) enum Stream {
     Tls(Box<Tls>),
 }
 
-/// Encryption, and the ciphertext that waits for it.
+/// Encryption, and how much ciphertext was written to the socket.
 pub(super) struct Tls {
-    session: ClientConnection,
-    received: Vec<u8>,
-    /// Where the ciphertext begins that rustls has not taken yet.
-    taken: usize,
+    session: Secure,
     written: u64,
 }
 
@@ -36,17 +28,9 @@ impl Stream {
     }
 
     /// A stream whose handshake [`shake_hands`](Self::shake_hands) carries out.
-    pub(super) fn tls(
-        config: &Arc<rustls::ClientConfig>,
-        name: ServerName<'static>,
-    ) -> Result<Self, rustls::Error> {
-        let session = ClientConnection::new(Arc::clone(config), name)?;
-        Ok(Self::Tls(Box::new(Tls {
-            session,
-            received: Vec::new(),
-            taken: 0,
-            written: 0,
-        })))
+    pub(super) fn tls(session: Secure) -> Self {
+        let written = 0;
+        Self::Tls(Box::new(Tls { session, written }))
     }
 
     pub(super) const fn is_tls(&self) -> bool {
@@ -73,7 +57,7 @@ impl Stream {
     pub(super) fn wants_write(&self) -> bool {
         match self {
             Self::Plain { .. } => false,
-            Self::Tls(tls) => tls.session.wants_write(),
+            Self::Tls(tls) => !tls.session.unsent().is_empty(),
         }
     }
 
@@ -94,13 +78,7 @@ impl Stream {
                 *written += taken as u64;
                 Ok(taken)
             }
-            Self::Tls(tls) => {
-                let taken = tls.session.writer().write(bytes)?;
-                match tls.push(socket) {
-                    Err(error) if is_block(&error) && taken > 0 => Ok(taken),
-                    pushed => pushed.map(|()| taken),
-                }
-            }
+            Self::Tls(tls) => tls.write(socket, bytes),
         }
     }
 
@@ -116,67 +94,56 @@ impl Stream {
 impl Tls {
     fn shake_hands(&mut self, socket: &TcpStream) -> io::Result<()> {
         loop {
-            self.push(socket)?;
-            if !self.session.is_handshaking() {
-                return Ok(());
+            let shaken = self.session.shake_hands();
+            // An alert leaves too, but says nothing that the error does not say better.
+            let pushed = self.push(socket);
+            if shaken? {
+                return pushed;
             }
-            if self.pull(socket)? == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
+            pushed?;
+            self.pull(socket)?;
         }
     }
 
     fn read(&mut self, socket: &TcpStream, buf: &mut [u8]) -> io::Result<usize> {
-        let mut filled = 0;
         loop {
-            match self.session.reader().read(&mut buf[filled..]) {
-                Ok(0) => return Ok(filled),
-                Ok(read) => filled += read,
-                Err(error) if is_block(&error) => {
-                    // More is decrypted only without a call to the system, so that no error of
-                    // the socket is seen, and lost, while there are bytes to return.
-                    if filled > 0 && self.taken == self.received.len() {
-                        return Ok(filled);
-                    }
-                    self.pull(socket)?;
+            match self.session.read(buf) {
+                Ok(Some(read)) => return Ok(read),
+                Ok(None) => self.pull(socket)?,
+                Err(error) => {
+                    // The alert tells the server why; nobody learns more where it can't be sent.
+                    let _ = self.push(socket);
+                    return Err(error);
                 }
-                Err(error) if filled == 0 => return Err(error),
-                Err(_) => return Ok(filled),
-            }
-            if filled == buf.len() {
-                return Ok(filled);
             }
         }
     }
 
-    /// Gives rustls ciphertext, read from the socket where none waits. 0 at the socket's end.
-    fn pull(&mut self, socket: &TcpStream) -> io::Result<usize> {
-        if self.taken == self.received.len() {
-            self.received.resize(CIPHERTEXT, 0);
-            let read = again(|| (&*socket).read(&mut self.received));
-            self.taken = 0;
-            self.received.truncate(*read.as_ref().unwrap_or(&0));
-            read?;
+    fn write(&mut self, socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+        self.push(socket)?;
+        let taken = self.session.write(&[IoSlice::new(bytes)])?;
+        match self.push(socket) {
+            // The rest leaves before anything else is taken.
+            Err(error) if is_block(&error) => Ok(taken),
+            Err(error) => Err(error),
+            Ok(()) if taken == 0 && !bytes.is_empty() => Err(io::ErrorKind::WriteZero.into()),
+            Ok(()) => Ok(taken),
         }
-        let taken = self.session.read_tls(&mut &self.received[self.taken..])?;
-        self.taken += taken;
-        if let Err(error) = self.session.process_new_packets() {
-            // The alert tells the server why; nobody learns more where it can't be sent.
-            let _ = self.push(socket);
-            return Err(io::Error::new(io::ErrorKind::InvalidData, error));
-        }
-        // An answer of TLS itself, to a change of keys for example: leaves with the next bytes
-        // where it can't leave now.
-        let _ = self.push(socket);
-        Ok(taken)
+    }
+
+    fn pull(&mut self, socket: &TcpStream) -> io::Result<()> {
+        let received = again(|| (&*socket).read(self.session.room()))?;
+        self.session.received(received);
+        Ok(())
     }
 
     fn push(&mut self, socket: &TcpStream) -> io::Result<()> {
-        while self.session.wants_write() {
-            let written = again(|| self.session.write_tls(&mut &*socket))?;
+        while !self.session.unsent().is_empty() {
+            let written = again(|| (&*socket).write(self.session.unsent()))?;
             if written == 0 {
                 return Err(io::ErrorKind::WriteZero.into());
             }
+            self.session.sent(written);
             self.written += written as u64;
         }
         Ok(())

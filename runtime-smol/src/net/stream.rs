@@ -79,17 +79,22 @@ impl Encrypted {
     /// TLS over `socket`, once the handshake is complete.
     pub(super) async fn new(socket: Async<TcpStream>, tls: Secure) -> io::Result<Self> {
         let mut stream = Self { socket, tls };
+        poll_fn(|cx| stream.poll_shake_hands(cx)).await?;
+        Ok(stream)
+    }
+
+    fn poll_shake_hands(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
-            let shaken = stream.tls.shake_hands();
+            let shaken = self.tls.shake_hands();
             // An alert leaves too, but says nothing that the error does not say better.
-            let flushed = poll_fn(|cx| stream.poll_flush(cx)).await;
+            let sent = self.poll_flush(cx);
             if shaken? {
-                return Ok(stream);
+                return sent;
             }
-            flushed?;
-            if !stream.tls.shake_hands()? {
-                poll_fn(|cx| stream.poll_receive(cx)).await?;
+            if let Poll::Ready(Err(error)) = sent {
+                return Poll::Ready(Err(error));
             }
+            ready!(self.poll_receive(cx))?;
         }
     }
 

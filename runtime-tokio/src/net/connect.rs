@@ -5,13 +5,13 @@ use std::time::Duration;
 use sans3_core::error::TransportErrorKind;
 use sans3_platform::address::Race;
 use sans3_runtime::Network;
-use sans3_runtime::net::{Fault, Progress, Route, Tunnel};
+use sans3_runtime::net::{Fault, Progress, Route, Secure, Tunnel};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, sleep, timeout};
-use tokio_rustls::TlsConnector;
 
+use super::encrypted::Encrypted;
 use super::tolerant::{Meter, Tolerant};
 use super::wire::Wire;
 
@@ -57,9 +57,9 @@ impl Connector {
             let text = "no TLS for a plain endpoint";
             return Err(Fault::new(TransportErrorKind::Tls, text));
         };
-        let tls = TlsConnector::from(Arc::clone(tls));
-        let stream = tls.connect(origin.server_name()?, stream).await;
-        let stream = stream.map_err(|error| Fault::in_handshake(&error))?;
+        let failed = |error| Fault::in_handshake(&error);
+        let tls = Secure::new(tls, origin.server_name()?).map_err(failed)?;
+        let stream = Encrypted::new(stream, tls).await.map_err(failed)?;
         Wire::new(Box::new(stream), meter).await
     }
 

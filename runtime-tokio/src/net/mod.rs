@@ -1,6 +1,7 @@
 //! Connections: sockets, TLS, HTTP/1.1, and the pool of those that are unused.
 
 mod connect;
+mod encrypted;
 mod fault;
 mod pool;
 mod tolerant;

@@ -98,24 +98,19 @@ impl Secure {
         })
     }
 
-    /// Goes on with the handshake as far as possible, and says whether it is complete. It is not
-    /// while there is anything [unsent](Self::unsent); else more has to be received.
+    /// Goes on with the handshake as far as possible, and says whether it is complete. If not, what
+    /// is [unsent](Self::unsent) has to leave, and more has to be received.
     ///
     /// # Errors
-    /// [`InvalidData`](ErrorKind::InvalidData) with an error of rustls inside; [`UnexpectedEof`](ErrorKind::UnexpectedEof).
+    /// As [`read`](Self::read).
     pub fn shake_hands(&mut self) -> io::Result<bool> {
         while self.session.is_handshaking() {
-            match self.step(&mut [], &[])? {
-                Step::Stuck if !self.unsent().is_empty() => return Ok(false),
-                Step::Stuck if self.is_cut || self.is_closed => {
-                    let text = "the connection ended within the handshake";
-                    return Err(io::Error::new(ErrorKind::UnexpectedEof, text));
-                }
-                Step::Stuck => return Ok(false),
+            match self.step(0, &mut |_| (), &[])? {
+                Step::Stuck => return self.may_go_on().map(|()| false),
                 Step::More | Step::Read(_) | Step::Wrote(_) => {}
             }
         }
-        Ok(self.unsent().is_empty())
+        Ok(true)
     }
 
     /// Where ciphertext is to be received; never empty unless the server sends what can't be right.
@@ -142,16 +137,33 @@ impl Secure {
     /// `None` where more has to be received first.
     ///
     /// # Errors
-    /// [`InvalidData`](ErrorKind::InvalidData) with an error of rustls inside. [`UnexpectedEof`](ErrorKind::UnexpectedEof): the
-    /// socket has ended without the server's word (RFC 8446, section 6.1), which may be an
-    /// attacker's doing.
+    /// [`InvalidData`](ErrorKind::InvalidData) with an error of rustls inside.
+    /// [`UnexpectedEof`](ErrorKind::UnexpectedEof): the socket has ended without the server's word
+    /// (RFC 8446, section 6.1), which may be an attacker's doing.
     pub fn read(&mut self, into: &mut [u8]) -> io::Result<Option<usize>> {
-        if into.is_empty() {
+        let (room, mut rest) = (into.len(), into);
+        self.read_with(room, |piece| {
+            let (now, later) = std::mem::take(&mut rest).split_at_mut(piece.len());
+            now.copy_from_slice(piece);
+            rest = later;
+        })
+    }
+
+    /// As [`read`](Self::read), by `put`, which gets at most `room` bytes, in pieces.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_with(
+        &mut self,
+        room: usize,
+        mut put: impl FnMut(&[u8]),
+    ) -> io::Result<Option<usize>> {
+        if room == 0 {
             return Ok(Some(0));
         }
-        let mut filled = self.take_spare(into);
-        while filled == 0 || into.len() - filled >= RECORD {
-            match self.step(&mut into[filled..], &[]) {
+        let mut filled = self.take_spare(room, &mut put);
+        while filled == 0 || room - filled >= RECORD {
+            match self.step(room - filled, &mut put, &[]) {
                 Ok(Step::Read(count)) => filled += count,
                 Ok(Step::More | Step::Wrote(_)) => {}
                 Ok(Step::Stuck) => break,
@@ -160,19 +172,10 @@ impl Secure {
                 Err(error) => return Err(error),
             }
         }
-        match filled {
-            0 if self.is_closed => Ok(Some(0)),
-            0 if self.is_cut => {
-                let text = "the connection ended without the server's word";
-                Err(io::Error::new(ErrorKind::UnexpectedEof, text))
-            }
-            0 if self.room().is_empty() => {
-                let text = "a message of TLS that does not fit into the buffer";
-                Err(io::Error::new(ErrorKind::InvalidData, text))
-            }
-            0 => Ok(None),
-            _ => Ok(Some(filled)),
+        if filled > 0 || self.is_closed {
+            return Ok(Some(filled));
         }
+        self.may_go_on().map(|()| None)
     }
 
     /// Enciphers some of `pieces`, one after the other, and says how much. 0 where what is
@@ -185,7 +188,7 @@ impl Secure {
         for piece in pieces {
             let mut left = &piece[..];
             while !left.is_empty() {
-                match self.step(&mut [], left)? {
+                match self.step(0, &mut |_| (), left)? {
                     Step::Wrote(count) => {
                         taken += count;
                         left = &left[count..];
@@ -212,11 +215,26 @@ impl Secure {
         }
     }
 
-    fn take_spare(&mut self, into: &mut [u8]) -> usize {
+    /// Whether more may be received.
+    fn may_go_on(&mut self) -> io::Result<()> {
+        if self.is_cut || self.is_closed {
+            let text = "the connection ended without the server's word";
+            return Err(io::Error::new(ErrorKind::UnexpectedEof, text));
+        }
+        if self.room().is_empty() {
+            let text = "a message of TLS that does not fit into the buffer";
+            return Err(io::Error::new(ErrorKind::InvalidData, text));
+        }
+        Ok(())
+    }
+
+    fn take_spare(&mut self, room: usize, put: &mut impl FnMut(&[u8])) -> usize {
         let left = &self.spare[self.given..];
-        let count = left.len().min(into.len());
-        into[..count].copy_from_slice(&left[..count]);
-        self.given += count;
+        let count = left.len().min(room);
+        if count > 0 {
+            put(&left[..count]);
+            self.given += count;
+        }
         if self.given == self.spare.len() {
             self.spare.clear();
             self.given = 0;
@@ -225,19 +243,24 @@ impl Secure {
     }
 
     /// Has rustls do one thing. A failure stays.
-    fn step(&mut self, into: &mut [u8], from: &[u8]) -> io::Result<Step> {
+    fn step(&mut self, room: usize, put: &mut dyn FnMut(&[u8]), from: &[u8]) -> io::Result<Step> {
         if let Some(error) = &self.failure {
             return Err(refused(error.clone()));
         }
-        self.step_on(into, from).map_err(|error| {
+        self.step_on(room, put, from).map_err(|error| {
             self.failure = Some(error.clone());
             // Rustls has the alert ready, if there is one to be sent.
-            let _ = self.step_on(&mut [], &[]);
+            let _ = self.step_on(0, &mut |_| (), &[]);
             refused(error)
         })
     }
 
-    fn step_on(&mut self, into: &mut [u8], from: &[u8]) -> Result<Step, Error> {
+    fn step_on(
+        &mut self,
+        room: usize,
+        put: &mut dyn FnMut(&[u8]),
+        from: &[u8],
+    ) -> Result<Step, Error> {
         let Self {
             session,
             input,
@@ -256,9 +279,11 @@ impl Secure {
                 while let Some(record) = traffic.next_record() {
                     let record = record?;
                     discard += record.discard;
-                    let fits = record.payload.len().min(into.len() - filled);
+                    let fits = record.payload.len().min(room - filled);
                     let (now, later) = record.payload.split_at(fits);
-                    into[filled..filled + fits].copy_from_slice(now);
+                    if fits > 0 {
+                        put(now);
+                    }
                     spare.extend_from_slice(later);
                     filled += fits;
                 }
@@ -282,7 +307,11 @@ impl Secure {
             }
             ConnectionState::PeerClosed => *is_closed = true,
             ConnectionState::Closed | ConnectionState::BlockedHandshake => step = Step::Stuck,
-            state => return Err(Error::General(format!("{state:?} is nothing a client expects"))),
+            state => {
+                return Err(Error::General(format!(
+                    "{state:?} is nothing a client expects"
+                )));
+            }
         }
         let start = undeciphered.start.saturating_add(discard);
         undeciphered.start = undeciphered.end.min(start);
