@@ -27,7 +27,7 @@ impl Input {
     }
 
     pub(super) fn unread(&self) -> &[u8] {
-        self.bytes(self.unread.clone())
+        &self.memory[self.unread.clone()]
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -39,16 +39,11 @@ impl Input {
         self.unread.start = self.unread.end.min(self.unread.start.saturating_add(count));
     }
 
-    /// The first `count` unread bytes are in use: where `span` of them lie, until more is received.
-    pub(super) fn take(&mut self, count: usize, span: Range<usize>) -> Range<usize> {
+    /// The first `count` unread bytes are in use: those of them in `span`.
+    pub(super) fn take(&mut self, count: usize, span: Range<usize>) -> &[u8] {
         let start = self.unread.start;
         self.consume(count);
-        start + span.start..start + span.end
-    }
-
-    /// Bytes by their place.
-    pub(super) fn bytes(&self, place: Range<usize>) -> &[u8] {
-        &self.memory[place]
+        &self.memory[start + span.start..start + span.end]
     }
 
     /// Receives up to `most` bytes behind those that are unread; 0 at the stream's end.

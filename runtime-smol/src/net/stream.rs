@@ -99,9 +99,28 @@ impl Encrypted {
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
+        self.poll_with(cx, |tls| tls.read(into))
+    }
+
+    /// Has `put` take up to `most` bytes from where they are deciphered; 0 as by reading.
+    pub(super) fn poll_take(
+        &mut self,
+        cx: &mut Context<'_>,
+        most: u64,
+        mut put: impl FnMut(&[u8]),
+    ) -> Poll<io::Result<usize>> {
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        self.poll_with(cx, |tls| tls.read_with(most, &mut put))
+    }
+
+    fn poll_with(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut read: impl FnMut(&mut Secure) -> io::Result<Option<usize>>,
+    ) -> Poll<io::Result<usize>> {
         loop {
-            match self.tls.read(into) {
-                Ok(Some(read)) => return Poll::Ready(Ok(read)),
+            match read(&mut self.tls) {
+                Ok(Some(count)) => return Poll::Ready(Ok(count)),
                 Ok(None) => ready!(self.poll_receive(cx))?,
                 Err(error) => {
                     // The alert tells the server why, if it can leave.

@@ -1,5 +1,4 @@
 use std::future::poll_fn;
-use std::ops::Range;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
@@ -44,17 +43,17 @@ impl Wire {
         intake: &mut Intake,
     ) -> Result<(), End> {
         let (since, patience) = (Instant::now(), intake.patience());
-        let chunk = poll_fn(|cx| {
-            if let Poll::Ready(chunk) = self.poll_chunk(cx, body) {
-                return Poll::Ready(chunk.map_err(End::Fault));
+        poll_fn(|cx| {
+            // Pieces that come together were waited for once.
+            let mut waited = since.elapsed();
+            let mut put = |bytes: &[u8]| intake.take(bytes, std::mem::take(&mut waited));
+            if let Poll::Ready(taken) = self.poll_chunk(cx, body, &mut put) {
+                return Poll::Ready(taken);
             }
             ready!(self.alarm.poll_after(cx, since, patience));
             Poll::Ready(Err(intake.stalled()))
-        });
-        match chunk.await? {
-            Some(chunk) => intake.take(self.input.bytes(chunk), since.elapsed()),
-            None => Err(End::Complete),
-        }
+        })
+        .await
     }
 
     /// Whether the connection can take another request: the peer may have closed it meanwhile, or
@@ -64,12 +63,13 @@ impl Wire {
         self.input.is_empty() && self.stream.poll_read(cx, &mut [0]).is_pending()
     }
 
-    /// Where the next piece of the body lies; `None` at its end.
+    /// Has `put` take the next pieces of the body; [`End::Complete`] where there are none.
     fn poll_chunk(
         &mut self,
         cx: &mut Context<'_>,
         body: &mut BodyReader,
-    ) -> Poll<Result<Option<Range<usize>>, Fault>> {
+        put: &mut dyn FnMut(&[u8]) -> Result<(), End>,
+    ) -> Poll<Result<(), End>> {
         if self.turn == 0 {
             self.turn = TURN;
             cx.waker().wake_by_ref();
@@ -79,18 +79,27 @@ impl Wire {
         loop {
             match body.read(input.unread()).map_err(misread)? {
                 BodyRead::Data { consumed, span } => {
-                    return Poll::Ready(Ok(Some(input.take(consumed, span))));
+                    return Poll::Ready(put(input.take(consumed, span)));
                 }
                 BodyRead::Complete { consumed } => {
                     input.consume(consumed);
-                    return Poll::Ready(Ok(None));
+                    return Poll::Ready(Err(End::Complete));
                 }
                 BodyRead::Incomplete { consumed } => input.consume(consumed),
             }
             // Payload alone: nobody has to look for framing in it.
             let direct = body.direct().filter(|_| input.is_empty());
-            let most = direct.unwrap_or(u64::MAX);
-            let Poll::Ready(received) = input.poll_receive(stream, cx, most) else {
+            let mut taken = Ok(());
+            let received = match (&mut *stream, direct) {
+                // From where it was deciphered, without a copy.
+                (Stream::Secure(stream), Some(direct)) => stream.poll_take(cx, direct, |piece| {
+                    if taken.is_ok() {
+                        taken = put(piece);
+                    }
+                }),
+                (stream, _) => input.poll_receive(stream, cx, direct.unwrap_or(u64::MAX)),
+            };
+            let Poll::Ready(received) = received else {
                 self.turn = TURN;
                 return Poll::Pending;
             };
@@ -98,11 +107,14 @@ impl Wire {
             self.turn = self.turn.saturating_sub(received);
             if received == 0 {
                 body.eof().map_err(misread)?;
-                return Poll::Ready(Ok(None));
+                return Poll::Ready(Err(End::Complete));
             }
             if direct.is_some() {
                 body.advance(received as u64).map_err(misread)?;
-                return Poll::Ready(Ok(Some(input.take(received, 0..received))));
+                if !input.is_empty() {
+                    taken = put(input.take(received, 0..received));
+                }
+                return Poll::Ready(taken);
             }
         }
     }
@@ -140,8 +152,16 @@ mod tests {
         (Wire::new(stream), reader)
     }
 
-    async fn chunk(wire: &mut Wire, body: &mut BodyReader) -> Option<Range<usize>> {
-        poll_fn(|cx| wire.poll_chunk(cx, body)).await.unwrap()
+    /// The next pieces of the body; `None` at its end.
+    async fn chunk(wire: &mut Wire, body: &mut BodyReader) -> Option<Vec<u8>> {
+        let mut seen = Vec::new();
+        let mut put = |piece: &[u8]| {
+            seen.extend_from_slice(piece);
+            Ok(())
+        };
+        let taken = poll_fn(|cx| wire.poll_chunk(cx, body, &mut put)).await;
+        assert!(matches!(taken, Ok(()) | Err(End::Complete)), "{taken:?}");
+        taken.ok().map(|()| seen)
     }
 
     fn content(len: usize) -> Vec<u8> {
@@ -174,7 +194,7 @@ mod tests {
                 let (mut wire, mut body) = answer(field, sent, piece);
                 let mut seen = Vec::new();
                 while let Some(chunk) = block_on(chunk(&mut wire, &mut body)) {
-                    seen.extend_from_slice(wire.input.bytes(chunk));
+                    seen.extend_from_slice(&chunk);
                 }
                 assert!(seen == content, "{field:?} in pieces of {piece}");
             }
