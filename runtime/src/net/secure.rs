@@ -104,11 +104,10 @@ impl Secure {
     /// # Errors
     /// As [`read`](Self::read).
     pub fn shake_hands(&mut self) -> io::Result<bool> {
-        while self.session.is_handshaking() {
-            match self.step(0, &mut |_| (), &[])? {
-                Step::Stuck => return self.may_go_on().map(|()| false),
-                Step::More | Step::Read(_) | Step::Wrote(_) => {}
-            }
+        // To the last word of ours, which rustls has ready when all has been said to us.
+        while !matches!(self.step(0, &mut |_| (), &[])?, Step::Stuck) {}
+        if self.session.is_handshaking() {
+            return self.may_go_on().map(|()| false);
         }
         Ok(true)
     }
@@ -322,9 +321,8 @@ impl Secure {
 impl Output {
     /// How many bytes of plaintext may be enciphered before the rest has left.
     fn fits(&self) -> usize {
-        let room = LEAVING.saturating_sub(self.unsent.end);
-        let (records, rest) = (room / (RECORD + OVERHEAD), room % (RECORD + OVERHEAD));
-        records * RECORD + rest.saturating_sub(OVERHEAD)
+        // Whole records: a small one at the end would cost as much as a large one.
+        LEAVING.saturating_sub(self.unsent.end) / (RECORD + OVERHEAD) * RECORD
     }
 
     /// Has `encode` write behind what is unsent.
