@@ -84,15 +84,15 @@ impl Ends {
 impl Link {
     fn shake_hands(&mut self) -> io::Result<()> {
         while !self.client.shake_hands()? {
-            self.to_server();
-            self.to_client()?;
+            self.carry_up();
+            self.carry_down()?;
         }
-        self.to_server();
+        self.carry_up();
         Ok(())
     }
 
     /// All that the client has to say.
-    fn to_server(&mut self) {
+    fn carry_up(&mut self) {
         while !self.client.unsent().is_empty() {
             let taken = self.server.read_tls(&mut self.client.unsent()).unwrap();
             self.client.sent(taken);
@@ -128,7 +128,7 @@ impl Link {
     }
 
     /// All that the server has to say, within the handshake.
-    fn to_client(&mut self) -> io::Result<()> {
+    fn carry_down(&mut self) -> io::Result<()> {
         let said = self.said();
         for piece in said.chunks(self.cut.min(100_000)) {
             self.receive(piece);
@@ -160,7 +160,7 @@ impl Link {
         loop {
             let written = self.client.write(pieces).unwrap();
             IoSlice::advance_slices(&mut pieces, written);
-            self.to_server();
+            self.carry_up();
             if pieces.is_empty() {
                 return std::mem::take(&mut self.heard);
             }
@@ -426,7 +426,7 @@ fn a_handshake_that_ends_early_is_no_connection() {
         let ends = tls13();
         let mut link = ends.link(usize::MAX);
         assert!(!link.client.shake_hands().unwrap());
-        link.to_server();
+        link.carry_up();
         let said = link.said();
         if end > 0 {
             link.receive(&said[..end]);
