@@ -21,13 +21,13 @@ mod temporary;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 pub use target::Target;
 
 use crate::error::{FileError, FileErrorKind};
 use crate::positioned;
-use temporary::{FinalMode, Temporary};
+use temporary::{FinalMode, Identity, Temporary};
 
 /// Whether a file that exists may be replaced.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,8 +67,11 @@ pub struct Placement {
     file: File,
     temporary: PathBuf,
     target: PathBuf,
+    identity: Identity,
     final_mode: FinalMode,
     options: Options,
+    /// Where the last byte that was written ends: what the system takes for the length.
+    end: AtomicU64,
     failed: AtomicBool,
     committed: bool,
 }
@@ -99,14 +102,17 @@ impl Placement {
         let Temporary {
             file,
             path: temporary,
+            identity,
             final_mode,
         } = Temporary::create(&path, existing.as_ref())?;
         let placement = Self {
             file,
             temporary,
             target: path,
+            identity,
             final_mode,
             options,
+            end: AtomicU64::new(0),
             failed: AtomicBool::new(false),
             committed: false,
         };
@@ -134,15 +140,24 @@ impl Placement {
     /// The system's refusal. After it the placement can only be dropped.
     pub fn write_all_at(&self, bytes: &[u8], offset: u64) -> Result<(), FileError> {
         let written = positioned::write_all_at(&self.file, bytes, offset);
+        if !bytes.is_empty() {
+            let end = offset.saturating_add(bytes.len() as u64);
+            self.end.fetch_max(end, Ordering::AcqRel);
+        }
         self.remember(written.map_err(FileError::io("write", &self.target)))
     }
 
-    /// Makes the file this long, in bytes: cut, or filled with zeros that take no space.
+    /// Makes the file this long, in bytes: cut, or filled with zeros that take no space. Not to be
+    /// called while something is written.
     ///
     /// # Errors
     /// As [`Placement::write_all_at`].
     pub fn set_len(&self, len: u64) -> Result<(), FileError> {
+        if self.end.load(Ordering::Acquire) == len {
+            return Ok(());
+        }
         let set = self.file.set_len(len);
+        self.end.store(len, Ordering::Release);
         self.remember(set.map_err(FileError::io("set the length", &self.target)))
     }
 
@@ -166,7 +181,9 @@ impl Placement {
                 .sync_all()
                 .map_err(FileError::io("bring it to the disk", &self.target))?;
         }
-        if !temporary::is_same_file(&self.file, &self.temporary)
+        if !self
+            .identity
+            .is_at(&self.temporary)
             .map_err(FileError::io("find its temporary file", &self.target))?
         {
             return Err(FileError::new(FileErrorKind::Hijacked, &self.temporary));

@@ -27,7 +27,11 @@ impl Target {
     /// [`FileErrorKind::NoDirectory`] where the directory that would hold it does not exist, or the
     /// path ends in `/` and there is none; [`FileErrorKind::LinkLoop`]; the system's refusal.
     pub fn classify(path: &Path) -> Result<Self, FileError> {
-        resolve(path).map(|resolved| resolved.kind)
+        let Resolved { path, kind, .. } = resolve(path)?;
+        if kind == Self::NewFile {
+            check_directory(&path)?;
+        }
+        Ok(kind)
     }
 }
 
@@ -44,7 +48,7 @@ const MAX_LINKS: usize = 40;
 
 /// Follows the links of the last component by hand: the system's own functions need a file at
 /// their end, and the links to a new file have none. Those of the directories before it are left to
-/// the system.
+/// the system. Whether a new file has a directory is left to [`check_directory`].
 pub(super) fn resolve(path: &Path) -> Result<Resolved, FileError> {
     let mut current = path.to_owned();
     for _ in 0..=MAX_LINKS {
@@ -60,7 +64,7 @@ pub(super) fn resolve(path: &Path) -> Result<Resolved, FileError> {
                 }
                 Ok(metadata) => (kind_of(&metadata), Some(metadata)),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    check_new(&current)?;
+                    check_name(&current)?;
                     (Target::NewFile, None)
                 }
                 Err(error) => return Err(FileError::io("look at it", &current)(error)),
@@ -96,12 +100,15 @@ fn kind_of(metadata: &Metadata) -> Target {
 /// `/dev/stdout` of a program whose output goes to a file leads to that file's name. It must not be
 /// replaced under the shell that has it open, and may have been removed long ago.
 fn names_a_descriptor(path: &Path) -> bool {
+    let is_special = |path: &Path| path.starts_with("/proc") || path.starts_with("/dev/fd");
+    if path.is_absolute() {
+        return cfg!(unix) && is_special(path);
+    }
     let absolute = std::path::absolute(path);
-    let path = absolute.as_deref().unwrap_or(path);
-    cfg!(unix) && (path.starts_with("/proc") || path.starts_with("/dev/fd"))
+    cfg!(unix) && is_special(absolute.as_deref().unwrap_or(path))
 }
 
-fn check_new(path: &Path) -> Result<(), FileError> {
+fn check_name(path: &Path) -> Result<(), FileError> {
     // `Path` drops a slash or dot at the end, and "new/" would become a file named "new".
     let bytes = path.as_os_str().as_encoded_bytes();
     let separator = |byte: &u8| std::path::is_separator(char::from(*byte));
@@ -113,6 +120,11 @@ fn check_new(path: &Path) -> Result<(), FileError> {
     if ends_as_directory || path.file_name().is_none() {
         return Err(FileError::new(FileErrorKind::NoDirectory, path));
     }
+    Ok(())
+}
+
+/// Fails where there is no directory for a new file at `path`.
+pub(super) fn check_directory(path: &Path) -> Result<(), FileError> {
     let directory = directory_of(path);
     match fs::metadata(directory) {
         Ok(metadata) if metadata.is_dir() => Ok(()),

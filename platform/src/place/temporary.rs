@@ -1,17 +1,18 @@
 //! The temporary file: its name, its permissions, and its directory.
 
 use core::hash::{BuildHasher, Hasher};
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::hash::RandomState;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::target::directory_of;
+use super::target::{check_directory, directory_of};
 use crate::error::FileError;
 
 pub(super) struct Temporary {
     pub(super) file: File,
     pub(super) path: PathBuf,
+    pub(super) identity: Identity,
     pub(super) final_mode: FinalMode,
 }
 
@@ -28,13 +29,15 @@ impl Temporary {
             FinalMode::prepare(&mut options, existing);
             match options.open(&path) {
                 Ok(file) => {
-                    let final_mode = FinalMode::of(&file, existing).map_err(|error| {
+                    let shut = Self::shut(&file, existing).map_err(|error| {
                         let _ = fs::remove_file(&path);
                         FileError::io("set the permissions", &path)(error)
-                    })?;
+                    });
+                    let (identity, final_mode) = shut?;
                     return Ok(Self {
                         file,
                         path,
+                        identity,
                         final_mode,
                     });
                 }
@@ -42,10 +45,18 @@ impl Temporary {
                     tries -= 1;
                 }
                 Err(error) => {
+                    // The likeliest reason has a kind of its own.
+                    check_directory(target)?;
                     return Err(FileError::io("make a temporary file", &path)(error));
                 }
             }
         }
+    }
+
+    fn shut(file: &File, existing: Option<&Permissions>) -> io::Result<(Identity, FinalMode)> {
+        let metadata = file.metadata()?;
+        let final_mode = FinalMode::of(file, existing.unwrap_or(&metadata.permissions()))?;
+        Ok((Identity::of(&metadata), final_mode))
     }
 }
 
@@ -75,14 +86,11 @@ impl FinalMode {
         options.mode(if existing.is_some() { 0o600 } else { 0o666 });
     }
 
-    fn of(file: &File, existing: Option<&Permissions>) -> io::Result<Self> {
+    /// Shuts the file, which is to have `permissions` in the end.
+    fn of(file: &File, permissions: &Permissions) -> io::Result<Self> {
         use std::os::unix::fs::PermissionsExt;
-        let mode = match existing {
-            Some(permissions) => permissions.mode(),
-            None => file.metadata()?.permissions().mode(),
-        };
         Self(0o600).set(file)?;
-        Ok(Self(mode & 0o777))
+        Ok(Self(permissions.mode() & 0o777))
     }
 
     /// A file system without permissions, as on a memory card, refuses to change them; there the
@@ -112,7 +120,7 @@ pub(super) struct FinalMode;
 impl FinalMode {
     fn prepare(_options: &mut OpenOptions, _existing: Option<&Permissions>) {}
 
-    fn of(_file: &File, _existing: Option<&Permissions>) -> io::Result<Self> {
+    fn of(_file: &File, _permissions: &Permissions) -> io::Result<Self> {
         Ok(Self)
     }
 
@@ -121,18 +129,46 @@ impl FinalMode {
     }
 }
 
-/// Whether `path` still names the open file, rather than what somebody put in its place.
+/// Which file an open one is, whatever its name.
 #[cfg(unix)]
-pub(super) fn is_same_file(file: &File, path: &Path) -> io::Result<bool> {
-    use std::os::unix::fs::MetadataExt;
-    let (ours, named) = (file.metadata()?, fs::symlink_metadata(path)?);
-    Ok(ours.dev() == named.dev() && ours.ino() == named.ino())
+#[derive(Debug)]
+pub(super) struct Identity {
+    device: u64,
+    inode: u64,
+}
+
+#[cfg(unix)]
+impl Identity {
+    fn of(metadata: &Metadata) -> Self {
+        use std::os::unix::fs::MetadataExt;
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        }
+    }
+
+    /// Whether `path` still names it, rather than what somebody put in its place.
+    pub(super) fn is_at(&self, path: &Path) -> io::Result<bool> {
+        let named = Self::of(&fs::symlink_metadata(path)?);
+        Ok(self.device == named.device && self.inode == named.inode)
+    }
 }
 
 /// Windows does not let another process replace a file that is open.
 #[cfg(not(unix))]
-pub(super) fn is_same_file(_file: &File, path: &Path) -> io::Result<bool> {
-    fs::symlink_metadata(path).map(|named| named.is_file())
+#[derive(Debug)]
+pub(super) struct Identity;
+
+#[cfg(not(unix))]
+#[expect(clippy::unused_self, reason = "the same signatures on every system")]
+impl Identity {
+    fn of(_metadata: &Metadata) -> Self {
+        Self
+    }
+
+    pub(super) fn is_at(&self, path: &Path) -> io::Result<bool> {
+        fs::symlink_metadata(path).map(|named| named.is_file())
+    }
 }
 
 /// Brings the new name to the disk. Some file systems can't sync a directory and say so by
