@@ -120,8 +120,16 @@ impl Signer {
 struct Identity {
     credentials: Arc<Credentials>,
     region: Region,
-    /// The key that signed last, and the scope of its credential. A new one comes once a day.
-    latest: Mutex<Option<(String, SigningKey)>>,
+    /// What signed last.
+    latest: Mutex<Option<Arc<Second>>>,
+}
+
+/// What all signatures of one second have in common. The key of the next one is the same until the
+/// day ends.
+struct Second {
+    time: UnixTime,
+    scope: Scope,
+    key: SigningKey,
 }
 
 impl Identity {
@@ -135,7 +143,8 @@ impl Identity {
         payload: PayloadHash,
         now: UnixTime,
     ) -> Result<(), SpecError> {
-        let scope = self.scope(now);
+        let second = self.second(now);
+        let Second { scope, key, .. } = &*second;
         let payload = payload.text();
         headers.insert(X_AMZ_DATE, value(scope.amz_date())?);
         headers.insert(X_AMZ_CONTENT_SHA256, value(&payload)?);
@@ -143,9 +152,9 @@ impl Identity {
             headers.insert(X_AMZ_SECURITY_TOKEN, sensitive(token)?);
         }
         let request = CanonicalRequest::new(method, path, query, headers, &payload);
-        let signature = self.key(&scope).sign(&scope.string_to_sign(&request));
+        let signature = key.sign(&scope.string_to_sign(&request));
         let id = self.credentials.access_key_id();
-        let text = authorization(id, &scope, &request, &signature);
+        let text = authorization(id, scope, &request, &signature);
         headers.insert(AUTHORIZATION, sensitive(&text)?);
         Ok(())
     }
@@ -158,7 +167,8 @@ impl Identity {
         seconds: u64,
         now: UnixTime,
     ) -> String {
-        let scope = self.scope(now);
+        let second = self.second(now);
+        let Second { scope, key, .. } = &*second;
         let names: Vec<&str> = headers.signed().iter().map(|&(name, _)| name).collect();
         let credential = format!(
             "{}/{}",
@@ -180,25 +190,23 @@ impl Identity {
         let path = unsigned.address.path();
         let payload = PayloadHash::Unsigned.text();
         let request = CanonicalRequest::new(&unsigned.method, path, &query, headers, &payload);
-        let signature = self.key(&scope).sign(&scope.string_to_sign(&request));
+        let signature = key.sign(&scope.string_to_sign(&request));
         format!("{query}&X-Amz-Signature={signature}")
     }
 
-    fn scope(&self, now: UnixTime) -> Scope {
-        Scope::new(now, &self.region, "s3")
-    }
-
-    fn key(&self, scope: &Scope) -> SigningKey {
+    fn second(&self, now: UnixTime) -> Arc<Second> {
         // A panic elsewhere can't leave half a key behind.
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*latest {
-            Some((credential, key)) if credential == scope.credential() => key.clone(),
-            _ => {
-                let key = SigningKey::derive(&self.credentials, scope);
-                *latest = Some((scope.credential().to_owned(), key.clone()));
-                key
-            }
+        if let Some(same) = latest.as_ref().filter(|latest| latest.time == now) {
+            return Arc::clone(same);
         }
+        let scope = Scope::new(now, &self.region, "s3");
+        let key = match &*latest {
+            Some(latest) if latest.scope.credential() == scope.credential() => latest.key.clone(),
+            _ => SigningKey::derive(&self.credentials, &scope),
+        };
+        let time = now;
+        Arc::clone(latest.insert(Arc::new(Second { time, scope, key })))
     }
 }
 

@@ -110,16 +110,13 @@ impl Scope {
     /// Stage two: the string to sign.
     pub fn string_to_sign(&self, request: &CanonicalRequest) -> String {
         let hash = hex(&Sha256::digest(request.text()));
-        format!(
-            "{ALGORITHM}\n{}\n{}\n{hash}",
-            self.amz_date, self.credential
-        )
+        [ALGORITHM, &self.amz_date, &self.credential, &hash].join("\n")
     }
 }
 
 /// Stage three: a key that signs all requests of a day, a region and a service. Zeroed on drop.
 #[derive(Clone)]
-pub struct SigningKey(Zeroizing<[u8; 32]>);
+pub struct SigningKey(Hmac<Sha256>);
 
 impl SigningKey {
     /// Derives the key by one HMAC for each part of the credential's scope.
@@ -132,12 +129,15 @@ impl SigningKey {
         seed.extend_from_slice(secret.as_bytes());
         let mut parts = scope.credential.split('/');
         let first = hmac(&seed, parts.next().unwrap_or_default());
-        Self(parts.fold(first, |key, part| hmac(&*key, part)))
+        let key = parts.fold(first, |key, part| hmac(&*key, part));
+        // What the key alone decides is hashed now, and not once for each signature.
+        Self(keyed(&*key))
     }
 
     /// Stage four: the signature, in hexadecimal.
     pub fn sign(&self, string_to_sign: &str) -> String {
-        hex(&*hmac(&*self.0, string_to_sign))
+        let mac = self.0.clone().chain_update(string_to_sign);
+        hex(&mac.finalize().into_bytes())
     }
 }
 
@@ -154,10 +154,18 @@ pub fn authorization(
     request: &CanonicalRequest,
     signature: &str,
 ) -> String {
-    format!(
-        "{ALGORITHM} Credential={access_key_id}/{}, SignedHeaders={}, Signature={signature}",
-        scope.credential, request.signed_headers
-    )
+    [
+        ALGORITHM,
+        " Credential=",
+        access_key_id,
+        "/",
+        &scope.credential,
+        ", SignedHeaders=",
+        &request.signed_headers,
+        ", Signature=",
+        signature,
+    ]
+    .concat()
 }
 
 /// Bytes as lower-case hexadecimal digits.
@@ -172,9 +180,12 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 }
 
 fn hmac(key: &[u8], message: &str) -> Zeroizing<[u8; 32]> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of every length");
-    mac.update(message.as_bytes());
+    let mac = keyed(key).chain_update(message);
     Zeroizing::new(mac.finalize().into_bytes().into())
+}
+
+fn keyed(key: &[u8]) -> Hmac<Sha256> {
+    Hmac::new_from_slice(key).expect("HMAC takes keys of every length")
 }
 
 #[cfg(test)]
