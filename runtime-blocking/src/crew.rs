@@ -1,24 +1,27 @@
 //! The threads that work for the driver.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use sans3_runtime::{Asking, Pages, Pulse, Task};
+use sans3_runtime::{Asking, Assignment, Exchange, Hands, Pages, Task};
 
 use crate::exchange::carry_out;
 use crate::net::Pool;
-use crate::park;
+use crate::park::{self, Signal};
 
-/// The threads that carry out tasks. They are started when they are needed, and end with the crew.
+/// The threads that carry out tasks. They are started when they are needed, and end when they are
+/// dismissed.
 pub(crate) struct Crew {
     bench: Arc<Bench>,
-    threads: Vec<JoinHandle<()>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
     most: usize,
-    beaten: Instant,
+    epoch: Instant,
+    /// The driver's, who waits for the last transfer's end.
+    driver: Arc<Signal>,
 }
 
 /// Where the threads of a crew find their tasks.
@@ -31,14 +34,13 @@ struct Bench {
 #[derive(Default)]
 struct Tasks {
     waiting: VecDeque<Task>,
-    /// What each thread works at.
-    running: BTreeMap<usize, Pulse>,
     idle: usize,
     over: bool,
 }
 
 impl Crew {
-    pub(crate) fn new(pool: Arc<Pool>, most: usize) -> Self {
+    /// A crew of `most` threads. The session's time is counted from `epoch`.
+    pub(crate) fn new(pool: Arc<Pool>, most: usize, epoch: Instant, driver: Arc<Signal>) -> Self {
         let bench = Bench {
             state: Mutex::default(),
             changed: Condvar::new(),
@@ -46,61 +48,74 @@ impl Crew {
         };
         Self {
             bench: Arc::new(bench),
-            threads: Vec::new(),
+            threads: Mutex::default(),
             most,
-            beaten: Instant::now(),
+            epoch,
+            driver,
         }
     }
 
+    /// Waits until all threads have ended. Not to be called by one of them.
+    pub(crate) fn dismiss(&self) {
+        self.bench.tasks().over = true;
+        self.bench.changed.notify_all();
+        let threads = std::mem::take(&mut *self.threads());
+        threads.into_iter().for_each(|thread| join(Some(thread)));
+    }
+
+    fn threads(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Hands for Crew {
+    fn now(&self) -> sans3_core::time::Instant {
+        let nanos = self.epoch.elapsed().as_nanos();
+        sans3_core::time::Instant::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+
     /// Has a task carried out, by a thread that has none or by a new one.
-    pub(crate) fn give(&mut self, task: Task) {
+    fn start(&self, task: Task) {
+        let mut threads = self.threads();
         let mut tasks = self.bench.tasks();
         tasks.waiting.push_back(task);
         let short = tasks.waiting.len() > tasks.idle;
         drop(tasks);
-        if short && self.threads.len() < self.most {
-            let (bench, number) = (Arc::clone(&self.bench), self.threads.len());
+        if short && threads.len() < self.most {
+            let (bench, number) = (Arc::clone(&self.bench), threads.len());
             let thread = thread::Builder::new().name(format!("sans3-worker-{number}"));
-            self.threads
-                .extend(thread.spawn(move || bench.work(number)));
+            threads.extend(thread.spawn(move || bench.work()));
         }
-        if self.threads.is_empty() {
+        if threads.is_empty() {
             // The system has no thread left. A task that is dropped says so to the session.
             let lost = std::mem::take(&mut self.bench.tasks().waiting);
+            drop(threads);
             drop(lost);
+            return;
         }
+        drop(threads);
         self.bench.changed.notify_one();
     }
 
-    /// Says once a second of each exchange that it lives: each of its stages has a deadline of its
-    /// own, but for the consumer, who may take any time. Returns when to say so again.
-    pub(crate) fn beat(&mut self) -> Instant {
-        if self.beaten.elapsed() >= Pulse::INTERVAL {
-            self.beaten = Instant::now();
-            self.bench.tasks().running.values().for_each(Pulse::beat);
-        }
-        self.beaten + Pulse::INTERVAL
+    fn carry_out(&self, assignment: Assignment) -> Exchange {
+        let pool = Arc::clone(&self.bench.pool);
+        Box::pin(async move { carry_out(assignment, &pool, &mut Pages::default()) })
     }
 
-    /// Waits until all threads have ended.
-    pub(crate) fn dismiss(&mut self) {
-        self.bench.tasks().over = true;
-        self.bench.changed.notify_all();
-        self.threads.drain(..).for_each(|thread| join(Some(thread)));
-        self.bench.tasks().over = false;
+    /// A transfer's thread is its caller's, who may not be waiting for it.
+    fn may_carry(&self) -> bool {
+        false
     }
-}
 
-impl Drop for Crew {
-    fn drop(&mut self) {
-        self.dismiss();
+    fn rest(&self) {
+        self.driver.give();
     }
 }
 
 impl Bench {
-    fn work(&self, number: usize) {
+    fn work(&self) {
         let mut chunk = Pages::default();
-        while let Some(task) = self.next(number) {
+        while let Some(task) = self.next() {
             // A panic is a bug, but no reason to lose the thread: the task's report, which the
             // panic dropped, has told the session.
             let _ = catch_unwind(AssertUnwindSafe(|| match task {
@@ -111,16 +126,12 @@ impl Bench {
     }
 
     /// Waits for a task; `None` where there will be no more.
-    fn next(&self, number: usize) -> Option<Task> {
+    fn next(&self) -> Option<Task> {
         let mut tasks = self.tasks();
-        tasks.running.remove(&number);
         tasks.idle += 1;
         loop {
             if let Some(task) = tasks.waiting.pop_front() {
                 tasks.idle -= 1;
-                if let Task::Exchange(assignment) = &task {
-                    tasks.running.insert(number, assignment.work.pulse.clone());
-                }
                 return Some(task);
             }
             if tasks.over {

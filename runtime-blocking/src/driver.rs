@@ -1,4 +1,4 @@
-//! The thread that owns the session while transfers are under way.
+//! The thread that sees to a session's deadlines while transfers are under way.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::Context;
@@ -156,48 +156,52 @@ impl Engine {
         self.home.move_in();
     }
 
-    /// Drives the desk until no transfer is under way.
+    /// Has the desk driven until no transfer is under way.
     fn drive(&self) {
         let mut leaving = Leaving(Some(self));
         let (signal, waker) = Signal::new();
-        let (pool, desk) = {
+        let cx = Context::from_waker(&waker);
+        let (pool, mut desk) = {
             let mut seat = self.seat();
             (Arc::clone(&seat.pool), seat.desk.take())
         };
-        let mut crew = Crew::new(pool, self.most);
-        // Dropped before the crew, should there be a panic: it ends what the crew works at.
-        let Some(mut desk) = desk else {
-            return;
-        };
-        while let Standing::Waits(until) = desk.work(self.now(), |task| crew.give(task)) {
-            let arrived = |desk: &Desk| {
-                let cx = Context::from_waker(&waker);
-                desk.inbox().poll_arrived(&cx).is_ready()
-            };
-            if desk.is_idle() {
-                crew.dismiss();
-                let mut seat = self.seat();
-                // Whoever brings something looks at the seat afterwards, and finds the desk.
-                if !arrived(&desk) {
-                    seat.desk = Some(desk);
-                    seat.driven = false;
-                    self.changed.notify_all();
-                    leaving.0 = None;
-                    return;
-                }
-                continue;
-            }
-            let due = crew.beat();
-            if !arrived(&desk) {
-                let until = until.map_or(due, |until| self.moment(until).min(due));
-                signal.wait(Some(until));
+        while let Some(open) = desk.take() {
+            desk = self.attend(open, &pool, &signal, &cx);
+            let mut seat = self.seat();
+            // Whoever brings something looks at the seat afterwards, and finds the desk.
+            if let Some(idle) = desk.take_if(|desk| desk.inbox().poll_arrived(&cx).is_pending()) {
+                seat.desk = Some(idle);
+                seat.driven = false;
+                self.changed.notify_all();
+                leaving.0 = None;
             }
         }
     }
 
-    fn now(&self) -> sans3_core::time::Instant {
-        let nanos = self.epoch.elapsed().as_nanos();
-        sans3_core::time::Instant::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    /// Opens the desk to all, and waits until no transfer is under way. Nothing comes back where
+    /// nobody is left who could want one.
+    fn attend(
+        &self,
+        desk: Desk,
+        pool: &Arc<Pool>,
+        signal: &Arc<Signal>,
+        cx: &Context<'_>,
+    ) -> Option<Desk> {
+        let crew = Crew::new(Arc::clone(pool), self.most, self.epoch, Arc::clone(signal));
+        let crew = Employed(Arc::new(crew));
+        let hands = Arc::clone(&crew.0);
+        // Dropped before the crew, should there be a panic: it ends what the crew works at.
+        let desk = desk.open(hands);
+        while let Standing::Waits(until) = desk.work() {
+            let idle = desk.close_if_idle();
+            if idle.is_some() {
+                return idle;
+            }
+            if desk.poll_called(cx).is_pending() {
+                signal.wait(until.map(|until| self.moment(until)));
+            }
+        }
+        None
     }
 
     /// When `instant` of the session's is.
@@ -215,6 +219,15 @@ impl Drop for Wanted {
         if self.engine.home.is_here() {
             self.engine.seat().wanted -= 1;
         }
+    }
+}
+
+/// A crew whose threads end with this.
+struct Employed(Arc<Crew>);
+
+impl Drop for Employed {
+    fn drop(&mut self) {
+        self.0.dismiss();
     }
 }
 

@@ -28,8 +28,8 @@ use crate::{ClientConfig, Error, Replace, WriteAt};
 /// Carries out transfers. Clones are cheap and share everything: the bound on exchanges, the
 /// memory, the retry budget, the connections.
 ///
-/// Behind a client is one task, which ends with the last clone and the last transfer; each exchange
-/// and each transfer has another. All of them run on the executor that the client was made with.
+/// Behind a client is one task, which ends with the last clone and the last transfer; each transfer
+/// has another, which carries out exchanges too, and each further exchange at the same time. All of them run on the executor that the client was made with.
 /// Beside it there are two sets of threads, which all of a process's clients share with everybody
 /// who uses the same crates: the one of `async-io`, which waits for sockets and timers, and those
 /// of `blocking`, which read and write files, resolve names, and hash what is uploaded.
@@ -69,9 +69,7 @@ impl Client {
 
     fn at(home: Home, config: ClientConfig) -> Result<Self, Error> {
         let parts = Hub::open(config, Blocking)?;
-        let spawner = home.spawner();
-        let driver = driver::drive(parts.desk, Pool::new(parts.network), spawner.clone());
-        spawner.spawn(driver);
+        driver::start(parts.desk, Pool::new(parts.network), &home.spawner());
         Ok(Self {
             hub: parts.hub,
             home,

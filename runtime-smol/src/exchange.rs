@@ -1,16 +1,10 @@
 //! One HTTP exchange, from the attempt to its outcome.
 
-use std::future::poll_fn;
-use std::pin::{Pin, pin};
-use std::task::Poll;
-
-use async_io::Timer;
-use futures_core::Stream as _;
 use futures_lite::future;
 use sans3_core::attempt::{Attempt, Deadlines, Outcome, Ready, Receiving, Sendable, Sent};
 use sans3_core::http1::BodyReader;
 use sans3_runtime::net::Fault;
-use sans3_runtime::{End, Intake, Pulse, Work, clock};
+use sans3_runtime::{End, Intake, Work, clock};
 
 use crate::net::{Broken, Limits, Pool, Pooled};
 
@@ -20,24 +14,9 @@ struct Answer<'a> {
     body: BodyReader,
 }
 
-/// Carries out `attempt`, and says once a second that it is alive: each of its stages has a
-/// deadline of its own, but for the consumer, who may take any time.
+/// Carries out `attempt`. Each of its stages has a deadline of its own, but for the consumer, who
+/// may take any time.
 pub(crate) async fn run(attempt: Attempt, work: &Work, pool: &Pool) -> Outcome {
-    let mut heartbeat = Timer::interval(Pulse::INTERVAL);
-    let mut exchange = pin!(carry_out(attempt, work, pool));
-    poll_fn(|cx| {
-        if let Poll::Ready(outcome) = exchange.as_mut().poll(cx) {
-            return Poll::Ready(outcome);
-        }
-        while Pin::new(&mut heartbeat).poll_next(cx).is_ready() {
-            work.pulse.beat();
-        }
-        Poll::Pending
-    })
-    .await
-}
-
-async fn carry_out(attempt: Attempt, work: &Work, pool: &Pool) -> Outcome {
     let deadlines = attempt.deadlines();
     let sendable = match attempt.prepare() {
         Ready::Send(sendable) => Ok(sendable),

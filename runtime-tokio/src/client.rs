@@ -49,7 +49,7 @@ impl Client {
     pub fn new(config: ClientConfig) -> Result<Self, Error> {
         let runtime = Handle::try_current().map_err(|_| Error::Closed)?;
         let parts = Hub::open(config, Blocking(runtime.clone()))?;
-        runtime.spawn(driver::drive(parts.desk, Pool::new(parts.network)));
+        driver::start(parts.desk, Pool::new(parts.network), &runtime);
         Ok(Self {
             hub: parts.hub,
             runtime,

@@ -1,50 +1,74 @@
-//! The one task that owns the session: it takes steps, and hands out what they ask for.
+//! What carries out the session's tasks, and the one task that waits for its deadlines.
 
-use sans3_core::time::Instant;
-use sans3_runtime::{Asking, Assignment, Desk, Standing, Task};
+use std::future::poll_fn;
+use std::sync::Arc;
+
+use sans3_runtime::{Asking, Assignment, Desk, Exchange, Hands, OpenDesk, Standing, Task};
+use tokio::runtime::Handle;
 use tokio::select;
-use tokio::task::JoinSet;
 use tokio::time::{sleep_until, timeout};
 
 use crate::clock::Clock;
 use crate::exchange;
 use crate::net::Pool;
 
-/// Drives the session until no client is left that could add a transfer, and none is under way.
+/// Has the desk driven until no client is left that could add a transfer, and none is under way.
 /// What is still running then, or when the driver is dropped, ends with it.
-pub(crate) async fn drive(mut desk: Desk, pool: Pool) {
+pub(crate) fn start(desk: Desk, pool: Pool, runtime: &Handle) {
     let clock = Clock::start();
-    let pool = std::sync::Arc::new(pool);
-    let mut tasks = JoinSet::new();
-    loop {
-        let standing = desk.work(clock.now(), |task| match task {
-            Task::Exchange(assignment) => {
-                let pool = std::sync::Arc::clone(&pool);
-                tasks.spawn(async move {
-                    let Assignment {
-                        attempt,
-                        work,
-                        report,
-                    } = assignment;
-                    report.send(exchange::run(attempt, &work, &pool).await);
-                });
-            }
-            Task::Credentials(asking) => {
-                tasks.spawn(async move {
-                    let answer = timeout(Asking::LIMIT, asking.ask()).await;
-                    asking.answer(answer.ok());
-                });
-            }
-        });
-        let Standing::Waits(until) = standing else {
-            return;
-        };
-        let alarm = clock.deadline(until.unwrap_or(Instant::ZERO));
-        select! {
-            () = desk.inbox().arrived() => {}
-            // What a task has to say it has said in its report, or by losing it.
-            Some(_) = tasks.join_next() => {}
-            () = sleep_until(alarm), if until.is_some() => {}
+    let hands = Team {
+        pool: Arc::new(pool),
+        clock,
+        runtime: runtime.clone(),
+    };
+    runtime.spawn(drive(desk.open(Arc::new(hands)), clock));
+}
+
+/// Others work the desk whenever they bring something; time alone brings nothing by itself.
+async fn drive(desk: OpenDesk, clock: Clock) {
+    while let Standing::Waits(until) = desk.work() {
+        let called = poll_fn(|cx| desk.poll_called(cx));
+        match until {
+            Some(until) => select! {
+                () = called => {}
+                () = sleep_until(clock.deadline(until)) => {}
+            },
+            None => called.await,
         }
+    }
+}
+
+/// Tasks of a runtime.
+struct Team {
+    pool: Arc<Pool>,
+    clock: Clock,
+    runtime: Handle,
+}
+
+impl Hands for Team {
+    fn now(&self) -> sans3_core::time::Instant {
+        self.clock.now()
+    }
+
+    fn start(&self, task: Task) {
+        match task {
+            Task::Exchange(assignment) => drop(self.runtime.spawn(self.carry_out(assignment))),
+            Task::Credentials(asking) => drop(self.runtime.spawn(async move {
+                let answer = timeout(Asking::LIMIT, asking.ask()).await;
+                asking.answer(answer.ok());
+            })),
+        }
+    }
+
+    fn carry_out(&self, assignment: Assignment) -> Exchange {
+        let pool = Arc::clone(&self.pool);
+        Box::pin(async move {
+            let Assignment {
+                attempt,
+                work,
+                report,
+            } = assignment;
+            report.send(exchange::run(attempt, &work, &pool).await);
+        })
     }
 }

@@ -3,9 +3,9 @@
 use hyper::body::Incoming;
 use sans3_core::attempt::{Attempt, Deadlines, Outcome, Ready, Receiving, Sendable, Sent};
 use sans3_runtime::net::Fault;
-use sans3_runtime::{End, Intake, Pulse, Work, clock};
+use sans3_runtime::{End, Intake, Work, clock};
 use tokio::select;
-use tokio::time::{Instant, interval, timeout};
+use tokio::time::{Instant, timeout};
 
 use crate::body::Payload;
 use crate::net::{Pool, Pooled};
@@ -16,22 +16,9 @@ struct Answer<'a> {
     body: Incoming,
 }
 
-/// Carries out `attempt`, and says once a second that it is alive: each of its stages has a
-/// deadline of its own, but for the consumer, who may take any time.
+/// Carries out `attempt`. Each of its stages has a deadline of its own, but for the consumer, who
+/// may take any time.
 pub(crate) async fn run(attempt: Attempt, work: &Work, pool: &Pool) -> Outcome {
-    let mut heartbeat = interval(Pulse::INTERVAL);
-    heartbeat.tick().await;
-    let mut exchange = std::pin::pin!(carry_out(attempt, work, pool));
-    loop {
-        select! {
-            biased;
-            outcome = &mut exchange => return outcome,
-            _ = heartbeat.tick() => work.pulse.beat(),
-        }
-    }
-}
-
-async fn carry_out(attempt: Attempt, work: &Work, pool: &Pool) -> Outcome {
     let deadlines = attempt.deadlines();
     let sendable = match attempt.prepare() {
         Ready::Send(sendable) => Ok(sendable),

@@ -1,5 +1,6 @@
 use std::fmt;
 use std::sync::Arc;
+use std::task::Waker;
 
 use sans3_core::attempt::TransferId;
 use sans3_core::error::TransferError;
@@ -7,6 +8,7 @@ use sans3_core::session::Session;
 use sans3_core::time::Instant;
 use sans3_core::transfer::Transfer;
 
+use crate::errand::Carrier;
 use crate::promise::{Pending, promise};
 use crate::sink::Sink;
 use crate::source::Source;
@@ -17,6 +19,8 @@ pub(crate) struct Command {
     pub(crate) insert: Insert,
     pub(crate) ends: Ends,
     pub(crate) ticket: Arc<Ticket>,
+    /// Who would carry out an exchange of it.
+    pub(crate) carrier: Option<Arc<Carrier>>,
 }
 
 /// Where a transfer's bytes come from, and where they go.
@@ -31,8 +35,8 @@ pub(crate) struct Ends {
 /// Puts a transfer into the session.
 pub(crate) type Insert = Box<dyn FnOnce(&mut Session, Instant) -> (TransferId, Finish) + Send>;
 
-/// Takes a transfer's result and hands it to whoever waits for it.
-pub(crate) type Finish = Box<dyn FnOnce(&mut Session) + Send>;
+/// Takes a transfer's result and hands it to whoever waits for it, and is to be woken.
+pub(crate) type Finish = Box<dyn FnOnce(&mut Session) -> Option<Waker> + Send>;
 
 impl Command {
     /// A command, and where the transfer's result will arrive.
@@ -40,17 +44,20 @@ impl Command {
         transfer: T,
         ends: Ends,
         ticket: Arc<Ticket>,
+        carrier: Option<Arc<Carrier>>,
     ) -> (Self, Pending<Result<T::Output, TransferError>>) {
         let (promise, result) = promise();
         let insert = Box::new(move |session: &mut Session, now| {
             let handle = session.insert(transfer, now);
-            let finish: Finish = Box::new(move |session| promise.keep(session.take(handle)));
+            let finish: Finish =
+                Box::new(move |session| promise.keep_quietly(session.take(handle)));
             (handle.id(), finish)
         });
         let command = Self {
             insert,
             ends,
             ticket,
+            carrier,
         };
         (command, result)
     }

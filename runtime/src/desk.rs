@@ -1,17 +1,24 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::task::Waker;
+use std::time::Duration;
 
 use sans3_core::attempt::{Attempt, AttemptId, TransferId};
 use sans3_core::session::{Input, Machine as _, Session, SessionConfig, Step};
 use sans3_core::time::Instant;
 
 use crate::command::{Command, Ends, Finish};
+use crate::errand::{Carrier, Errand};
 use crate::inbox::Inbox;
+use crate::open::{Hands, OpenDesk};
 use crate::shared::Shared;
 use crate::stop::Stop;
-use crate::task::{Asking, Assignment, Task};
+use crate::task::{Asking, Assignment, Pulse, Task};
 use crate::ticket::Ticket;
+
+/// How often the session hears of each exchange that it lives.
+const BEAT: Duration = Duration::from_secs(1);
 
 /// A driver's bookkeeping: it owns the session, hands out what is to be done, and takes up what
 /// came of it.
@@ -40,8 +47,10 @@ pub struct Desk {
     config: SessionConfig,
     shared: Arc<Shared>,
     transfers: BTreeMap<TransferId, Entry>,
-    /// What ends each exchange.
-    stops: BTreeMap<AttemptId, Stop>,
+    /// The exchanges under way.
+    running: BTreeMap<AttemptId, Running>,
+    /// When the session last heard that they live.
+    beaten: Instant,
     /// No client is left who could add a transfer.
     deserted: bool,
 }
@@ -55,10 +64,24 @@ pub enum Standing {
     Over,
 }
 
+/// What a desk wants others to do, in one look.
+#[derive(Default)]
+pub(crate) struct Found {
+    tasks: Vec<Task>,
+    wakers: Vec<Waker>,
+}
+
 struct Entry {
     ends: Ends,
     ticket: Arc<Ticket>,
+    carrier: Option<Arc<Carrier>>,
     finish: Finish,
+}
+
+/// An exchange that was handed out.
+struct Running {
+    stop: Stop,
+    pulse: Pulse,
 }
 
 impl Desk {
@@ -68,21 +91,43 @@ impl Desk {
             session,
             shared,
             transfers: BTreeMap::new(),
-            stops: BTreeMap::new(),
+            running: BTreeMap::new(),
+            beaten: Instant::ZERO,
             deserted: false,
         }
     }
 
     /// Takes up what has arrived, takes steps until the session waits, and hands the tasks among
     /// them to `start`, which must not wait for them.
-    pub fn work(&mut self, now: Instant, mut start: impl FnMut(Task)) -> Standing {
+    pub fn work(&mut self, now: Instant, start: impl FnMut(Task)) -> Standing {
+        let mut found = Found::default();
+        let standing = self.work_open(now, &mut found, None);
+        found.hand_out(start);
+        standing
+    }
+
+    /// From now on whoever brings something works the desk, and `hands` carry out what it hands
+    /// out.
+    pub fn open(self, hands: Arc<dyn Hands>) -> OpenDesk {
+        OpenDesk::new(Box::new(self), hands)
+    }
+
+    /// As [`work`](Self::work), but nobody is woken and no task begun. With `carriers` exchanges go
+    /// to the tasks of their own transfers where those are free.
+    pub(crate) fn work_open(
+        &mut self,
+        now: Instant,
+        found: &mut Found,
+        carriers: Option<&Arc<dyn Hands>>,
+    ) -> Standing {
         self.take_up(now);
+        self.beat(now);
         let until = loop {
             match self.session.poll(now) {
-                Step::Start(attempt) => start(self.assign(attempt)),
+                Step::Start(attempt) => self.start(attempt, now, found, carriers),
                 Step::Abort(id) => {
-                    if let Some(stop) = self.stops.get(&id) {
-                        stop.stop();
+                    if let Some(running) = self.running.get(&id) {
+                        running.stop.stop();
                     }
                 }
                 Step::Fill {
@@ -90,8 +135,11 @@ impl Desk {
                     offset,
                     len,
                 } => self.fill(transfer, offset, len, now),
-                Step::NeedCredentials => start(Task::Credentials(Asking::new(&self.shared))),
-                Step::Ended(transfer) => self.end(transfer, now),
+                Step::NeedCredentials => {
+                    let asking = Asking::new(&self.shared);
+                    found.tasks.push(Task::Credentials(asking));
+                }
+                Step::Ended(transfer) => found.wakers.extend(self.end(transfer, now)),
                 Step::Wait { until, .. } => break until,
                 Step::Done => break None,
             }
@@ -100,7 +148,7 @@ impl Desk {
         if self.is_idle() && self.deserted {
             Standing::Over
         } else {
-            Standing::Waits(until)
+            Standing::Waits(self.no_later_than_beat(until))
         }
     }
 
@@ -127,13 +175,17 @@ impl Desk {
             // Handed back where nobody reads: whoever waits for it learns that by its drop.
             let _ = inbox.command(command);
         }
-        self.stops.clear();
+        self.running.clear();
         self.session = Session::new(self.config.clone(), seed);
         true
     }
 
     /// Where what is to be taken up arrives.
     pub fn inbox(&self) -> &Inbox {
+        &self.shared.inbox
+    }
+
+    pub(crate) fn inbox_arc(&self) -> &Arc<Inbox> {
         &self.shared.inbox
     }
 
@@ -160,6 +212,7 @@ impl Desk {
         let entry = Entry {
             ends: command.ends,
             ticket: command.ticket,
+            carrier: command.carrier,
             finish,
         };
         self.transfers.insert(id, entry);
@@ -168,12 +221,56 @@ impl Desk {
         }
     }
 
-    fn assign(&mut self, attempt: Attempt) -> Task {
+    /// Says once a second of each exchange that it lives: each of its stages has a deadline of its
+    /// own, but for the consumer, who may take any time. One that is lost says so by its report.
+    fn beat(&mut self, now: Instant) {
+        if now.since(self.beaten) < BEAT {
+            return;
+        }
+        self.beaten = now;
+        let pulses: Vec<_> = self.running.values().map(|one| one.pulse.take()).collect();
+        for input in pulses {
+            self.input(input, now);
+        }
+    }
+
+    fn no_later_than_beat(&self, until: Option<Instant>) -> Option<Instant> {
+        if self.running.is_empty() {
+            return until;
+        }
+        let due = self.beaten + BEAT;
+        Some(until.map_or(due, |until| until.min(due)))
+    }
+
+    fn start(
+        &mut self,
+        attempt: Attempt,
+        now: Instant,
+        found: &mut Found,
+        carriers: Option<&Arc<dyn Hands>>,
+    ) {
+        if self.running.is_empty() {
+            self.beaten = now;
+        }
         let entry = self.transfers.get(&attempt.id().transfer());
         let ends = entry.map(|entry| entry.ends.clone()).unwrap_or_default();
-        let stop = Stop::default();
-        self.stops.insert(attempt.id(), stop.clone());
-        Task::Exchange(Assignment::new(attempt, ends, stop, &self.shared))
+        let (id, stop) = (attempt.id(), Stop::default());
+        let assignment = Assignment::new(attempt, ends, stop.clone(), &self.shared);
+        let pulse = assignment.work.pulse().clone();
+        self.running.insert(id, Running { stop, pulse });
+        let carrier = entry.and_then(|entry| entry.carrier.as_ref());
+        let carried = match (carrier.filter(|carrier| carrier.is_free()), carriers) {
+            (Some(carrier), Some(hands)) => {
+                let hands = Arc::clone(hands);
+                let given = carrier.give(Errand { assignment, hands });
+                given.map_err(|errand| errand.assignment)
+            }
+            _ => Err(assignment),
+        };
+        match carried {
+            Ok(waker) => found.wakers.extend(waker),
+            Err(assignment) => found.tasks.push(Task::Exchange(assignment)),
+        }
     }
 
     fn fill(&mut self, transfer: TransferId, offset: u64, len: u64, now: Instant) {
@@ -190,7 +287,7 @@ impl Desk {
     fn input(&mut self, input: Input, now: Instant) {
         let about = match &input {
             Input::Outcome(outcome) => {
-                self.stops.remove(&outcome.id());
+                self.running.remove(&outcome.id());
                 let entry = self.transfers.get(&outcome.id().transfer());
                 if let (Some(entry), Some((offset, _len))) = (entry, outcome.stored()) {
                     entry.ends.source.release(offset);
@@ -214,25 +311,32 @@ impl Desk {
         }
     }
 
-    fn end(&mut self, transfer: TransferId, now: Instant) {
+    /// Who is to be woken, for the result.
+    fn end(&mut self, transfer: TransferId, now: Instant) -> Option<Waker> {
         self.publish(transfer, now);
         // Whoever has the result may ask at once what went wrong on the way to it.
         self.shared.add_notices(self.session.take_notices());
-        let Some(entry) = self.transfers.remove(&transfer) else {
-            return;
-        };
+        let entry = self.transfers.remove(&transfer)?;
         entry.ticket.unbind();
         entry.ends.source.close();
         // Whoever gets the result must not find their source or sink still in use.
         drop(entry.ends);
-        (entry.finish)(&mut self.session);
+        (entry.finish)(&mut self.session)
+    }
+}
+
+impl Found {
+    /// Wakes whoever has a result, and has the tasks begun.
+    pub(crate) fn hand_out(self, start: impl FnMut(Task)) {
+        self.wakers.into_iter().for_each(Waker::wake);
+        self.tasks.into_iter().for_each(start);
     }
 }
 
 impl Drop for Desk {
     fn drop(&mut self) {
-        for stop in self.stops.values() {
-            stop.stop();
+        for running in self.running.values() {
+            running.stop.stop();
         }
         for entry in self.transfers.values() {
             entry.ends.source.close();
@@ -245,7 +349,7 @@ impl fmt::Debug for Desk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Desk")
             .field("transfers", &self.transfers.len())
-            .field("exchanges", &self.stops.len())
+            .field("exchanges", &self.running.len())
             .finish_non_exhaustive()
     }
 }

@@ -20,6 +20,7 @@ use sans3_platform::{ProxyRules, Replace, SourceFile};
 use crate::buffer::BufferPool;
 use crate::command::{Command, Ends};
 use crate::deliveries::InOrder;
+use crate::errand::{Carrier, Waiting};
 use crate::net::{Origin, Resolver, Route, client_config};
 use crate::promise::promise;
 use crate::shared::{Shared, Stats};
@@ -293,8 +294,10 @@ impl Hub {
         let sink = Arc::new(OrderedSink::new(Arc::clone(&self.0.shared.buffers)));
         let bytes = InOrder::new(Arc::clone(&sink), ticket, download.part_size);
         let ticket = Arc::clone(ticket);
-        let job =
-            self.job(async move |hub| hub.run(download, Sink::ordered(sink).into(), &ticket).await);
+        let job = self.job(async move |hub| {
+            hub.run_beside(download, Sink::ordered(sink).into(), &ticket)
+                .await
+        });
         (job, bytes)
     }
 
@@ -407,7 +410,7 @@ impl Hub {
         let (writer, source) = pushed(&self.0.shared.buffers);
         let ticket = Arc::clone(ticket);
         let job = self.job(async move |hub| {
-            let result = hub.run(upload, Source::push(Arc::clone(&source)).into(), &ticket);
+            let result = hub.run_beside(upload, Source::push(Arc::clone(&source)).into(), &ticket);
             let result = result.await;
             // Also where the transfer never began.
             source.close();
@@ -486,21 +489,41 @@ impl Hub {
         }
     }
 
+    /// Carries out a transfer beside what its caller does meanwhile.
+    async fn run_beside<T: Transfer>(
+        &self,
+        transfer: T,
+        ends: Ends,
+        ticket: &Arc<Ticket>,
+    ) -> Result<T::Output, Error> {
+        self.carry(transfer, ends, ticket, false).await
+    }
+
+    /// Carries out a transfer whose caller does nothing else meanwhile.
     async fn run<T: Transfer>(
         &self,
         transfer: T,
         ends: Ends,
         ticket: &Arc<Ticket>,
     ) -> Result<T::Output, Error> {
+        self.carry(transfer, ends, ticket, true).await
+    }
+
+    async fn carry<T: Transfer>(
+        &self,
+        transfer: T,
+        ends: Ends,
+        ticket: &Arc<Ticket>,
+        carries: bool,
+    ) -> Result<T::Output, Error> {
         if self.0.shared.is_closing() {
             return Err(Error::Closed);
         }
-        let (command, result) = Command::new(transfer, ends, Arc::clone(ticket));
+        let carrier = carries.then(Arc::<Carrier>::default);
+        let (command, result) = Command::new(transfer, ends, Arc::clone(ticket), carrier.clone());
         let inbox = &self.0.shared.inbox;
         inbox.command(command).map_err(|_| Error::Closed)?;
-        let mut guard = CancelOnDrop(Some(ticket));
-        let result = result.await;
-        guard.0 = None;
+        let result = Waiting::new(result, carrier, ticket).await;
         Ok(result.ok_or(Error::Closed)??)
     }
 
@@ -509,21 +532,13 @@ impl Hub {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Error> {
+        if self.0.shared.offload.is_here() {
+            return Ok(work());
+        }
         let (promise, done) = promise();
         let work = Box::new(move || promise.keep(work()));
         self.0.shared.offload.offload(work);
         done.await.ok_or(Error::Closed)
-    }
-}
-
-/// Cancels a transfer whose caller turns away.
-struct CancelOnDrop<'a>(Option<&'a Arc<Ticket>>);
-
-impl Drop for CancelOnDrop<'_> {
-    fn drop(&mut self) {
-        if let Some(ticket) = self.0 {
-            ticket.cancel();
-        }
     }
 }
 

@@ -6,10 +6,11 @@ use std::mem;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use sans3_core::attempt::{AttemptId, TransferId};
+use sans3_core::attempt::TransferId;
 use sans3_core::session::Input;
 
 use crate::command::Command;
+use crate::open::Place;
 
 /// The driver's letter box.
 ///
@@ -19,6 +20,8 @@ use crate::command::Command;
 #[derive(Debug, Default)]
 pub struct Inbox {
     letters: Mutex<Letters>,
+    /// Where the desk stands that whoever brings something works.
+    place: Place,
 }
 
 /// All that came since the last look.
@@ -28,10 +31,13 @@ pub(crate) struct Letters {
     pub(crate) cancelled: BTreeSet<TransferId>,
     pub(crate) all_cancelled: bool,
     released: BTreeMap<TransferId, u64>,
-    moved: BTreeMap<AttemptId, u64>,
     results: Vec<Input>,
     /// Something came.
     news: bool,
+    /// The driver is to look at the desk, which others have worked.
+    called: bool,
+    /// Others do work it.
+    open: bool,
     /// No client is left who could send a command.
     pub(crate) deserted: bool,
     /// Nobody reads any more.
@@ -40,10 +46,11 @@ pub(crate) struct Letters {
 }
 
 impl Inbox {
-    /// Ready where something has come since the driver last worked.
+    /// Ready where something has come since the driver last worked, and nobody else took it up.
     pub fn poll_arrived(&self, cx: &Context<'_>) -> Poll<()> {
         let mut letters = self.letters();
-        if letters.news {
+        if letters.called || letters.news && !letters.open {
+            letters.called = false;
             return Poll::Ready(());
         }
         letters.driver = Some(cx.waker().clone());
@@ -73,14 +80,39 @@ impl Inbox {
         self.leave(|letters| letters.deserted = true);
     }
 
+    /// Where a desk is open to all.
+    pub(crate) const fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Whether whoever brings something is to work the desk.
+    pub(crate) fn set_open(&self, open: bool) {
+        self.letters().open = open;
+    }
+
+    /// Whether something has come that nobody has taken up.
+    pub(crate) fn has_news(&self) -> bool {
+        self.letters().news
+    }
+
+    /// The driver is to look at the desk: who is to be woken for that.
+    pub(crate) fn call(&self) -> Option<Waker> {
+        let mut letters = self.letters();
+        letters.called = true;
+        letters.driver.take()
+    }
+
     /// Nobody will read what comes from now on, nor what is here.
     pub(crate) fn close(&self) {
         let mut letters = self.letters();
         letters.closed = true;
         let unread = mem::take(&mut letters.commands);
+        letters.called = true;
+        let driver = letters.driver.take();
         drop(letters);
         // Whoever waits for them learns it, and may ask for the lock.
         drop(unread);
+        driver.into_iter().for_each(Waker::wake);
     }
 
     /// Nobody waits for the transfer any more.
@@ -103,13 +135,6 @@ impl Inbox {
         });
     }
 
-    /// The exchange lives, and has moved so many bytes.
-    pub(crate) fn progress(&self, attempt: AttemptId, bytes: u64) {
-        self.leave(|letters| {
-            letters.moved.insert(attempt, bytes);
-        });
-    }
-
     /// A task has ended like this.
     pub(crate) fn result(&self, input: Input) {
         self.leave(|letters| letters.results.push(input));
@@ -120,6 +145,9 @@ impl Inbox {
         let kept = Letters {
             deserted: letters.deserted,
             closed: letters.closed,
+            called: letters.called,
+            open: letters.open,
+            driver: letters.driver.take(),
             ..Letters::default()
         };
         mem::replace(&mut letters, kept)
@@ -129,11 +157,13 @@ impl Inbox {
         let mut letters = self.letters();
         letter(&mut letters);
         letters.news = true;
+        if letters.open {
+            drop(letters);
+            return self.place.serve(self);
+        }
         let driver = letters.driver.take();
         drop(letters);
-        if let Some(driver) = driver {
-            driver.wake();
-        }
+        driver.into_iter().for_each(Waker::wake);
     }
 
     fn letters(&self) -> MutexGuard<'_, Letters> {
@@ -144,12 +174,9 @@ impl Inbox {
 impl Letters {
     /// What there is to tell the session, cancelling aside.
     pub(crate) fn inputs(&mut self) -> impl Iterator<Item = Input> + use<> {
-        let moved = mem::take(&mut self.moved)
-            .into_iter()
-            .map(|(attempt, bytes)| Input::Progress { attempt, bytes });
         let released = mem::take(&mut self.released)
             .into_iter()
             .map(|(transfer, up_to)| Input::Released { transfer, up_to });
-        moved.chain(released).chain(mem::take(&mut self.results))
+        released.chain(mem::take(&mut self.results))
     }
 }

@@ -40,6 +40,14 @@ impl<T> Promise<T> {
     pub fn keep(self, value: T) {
         self.0.state().value = Some(value);
     }
+
+    /// Hands over the value, and leaves it to the caller to wake whoever waits for it.
+    pub(crate) fn keep_quietly(self, value: T) -> Option<Waker> {
+        let mut state = self.0.state();
+        state.value = Some(value);
+        state.over = true;
+        state.waker.take()
+    }
 }
 
 impl<T> Drop for Promise<T> {

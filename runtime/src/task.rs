@@ -11,7 +11,6 @@ use sans3_core::session::Input;
 use sans3_core::sign::Credentials;
 
 use crate::command::Ends;
-use crate::inbox::Inbox;
 use crate::shared::Shared;
 use crate::sink::Writer;
 use crate::source::Body;
@@ -49,16 +48,14 @@ pub struct Work {
     shared: Arc<Shared>,
     /// Asks for its end.
     pub stop: Stop,
-    /// Tells that it lives.
-    pub pulse: Pulse,
+    pulse: Pulse,
 }
 
-/// How far an exchange is, and that it lives. Clones are of the same exchange.
+/// How far an exchange is. Clones are of the same exchange.
 #[derive(Clone, Debug)]
-pub struct Pulse {
+pub(crate) struct Pulse {
     attempt: AttemptId,
     moved: Arc<AtomicU64>,
-    inbox: Arc<Inbox>,
 }
 
 /// The outcome's way to the session.
@@ -83,7 +80,6 @@ impl Assignment {
         let pulse = Pulse {
             attempt: id,
             moved: Arc::default(),
-            inbox: Arc::clone(&shared.inbox),
         };
         let work = Work {
             ends,
@@ -137,6 +133,10 @@ impl Work {
         )
     }
 
+    pub(crate) const fn pulse(&self) -> &Pulse {
+        &self.pulse
+    }
+
     /// The way of the answer's payload to where it belongs.
     pub(crate) fn writer(&self) -> Writer {
         self.ends.sink.writer(&self.pulse, &self.shared.offload)
@@ -144,18 +144,17 @@ impl Work {
 }
 
 impl Pulse {
-    /// How often [`beat`](Self::beat) is to be called.
-    pub const INTERVAL: Duration = Duration::from_secs(1);
-
     /// So many more bytes of the object have moved.
-    pub fn moved(&self, bytes: usize) {
+    pub(crate) fn moved(&self, bytes: usize) {
         self.moved.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    /// The exchange lives, also where its consumer or its source takes its time.
-    pub fn beat(&self) {
-        self.inbox
-            .progress(self.attempt, self.moved.load(Ordering::Relaxed));
+    /// What there is to tell the session.
+    pub(crate) fn take(&self) -> Input {
+        Input::Progress {
+            attempt: self.attempt,
+            bytes: self.moved.load(Ordering::Relaxed),
+        }
     }
 }
 

@@ -33,7 +33,10 @@ impl Ticket {
     pub fn cancel(&self) {
         let mut state = self.state();
         state.cancelled = true;
-        if let Some(id) = state.id {
+        let id = state.id;
+        // Whoever brings news may find what comes of it publishing here.
+        drop(state);
+        if let Some(id) = id {
             self.inbox.cancel(id);
         }
     }
@@ -62,7 +65,8 @@ impl Ticket {
 
     /// The consumer has taken all below `up_to`.
     pub(crate) fn release(&self, up_to: u64) {
-        if let Some(id) = self.state().id {
+        let id = self.state().id;
+        if let Some(id) = id {
             self.inbox.release(id, up_to);
         }
     }

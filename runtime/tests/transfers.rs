@@ -8,7 +8,7 @@ use std::pin::pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use common::{PART, World, content, download, upload};
+use common::{PART, World, both, content, download, upload};
 use sans3_core::error::{Cause, SourceError};
 use sans3_runtime::{Deliveries, Error, PollRead, Replace, Standing};
 
@@ -300,31 +300,6 @@ fn a_desk_that_begins_again_does_so_between_transfers_and_under_other_tokens() {
     old.cancel();
     assert_eq!(world.run(uploading).unwrap().parts, 4);
     assert!(world.stored().unwrap() == content(3_500));
-}
-
-/// Both, at once.
-async fn both<A, B>(first: impl Future<Output = A>, second: impl Future<Output = B>) -> (A, B) {
-    let (mut first, mut second) = (pin!(first), pin!(second));
-    let (mut a, mut b) = (None, None);
-    std::future::poll_fn(|cx| {
-        if a.is_none()
-            && let Poll::Ready(value) = first.as_mut().poll(cx)
-        {
-            a = Some(value);
-        }
-        if b.is_none()
-            && let Poll::Ready(value) = second.as_mut().poll(cx)
-        {
-            b = Some(value);
-        }
-        if a.is_some() && b.is_some() {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
-    })
-    .await;
-    (a.unwrap(), b.unwrap())
 }
 
 /// The second, while the first goes on beside it and must not end.

@@ -29,7 +29,10 @@ use sans3_core::session::{CredentialSource, SessionConfig};
 use sans3_core::time::Instant as Tick;
 use sans3_core::transfer::{Download, Downloaded};
 use sans3_runtime::net::Fault;
-use sans3_runtime::{ClientConfig, Dialogue, Hub, Pulse, Standing, Task, Work};
+use sans3_runtime::{ClientConfig, Dialogue, Hub, Standing, Task, Work};
+
+/// How long exchanges that wait for bytes are left alone.
+const TURN: Duration = Duration::from_secs(1);
 
 /// The sockets on which exchanges wait for bytes.
 type Waits = RefCell<Vec<Rc<TcpStream>>>;
@@ -60,27 +63,25 @@ pub(crate) fn run(
         let now = Tick::ZERO + began.elapsed();
         let standing = parts.desk.work(now, |task| match task {
             Task::Exchange(todo) => {
-                let pulse = todo.work.pulse.clone();
                 let exchange = exchange(todo.attempt, todo.work, server, &waits);
                 let report = async {
                     let Err(outcome) = exchange.await;
                     todo.report.send(outcome);
                 };
-                exchanges.push((pulse, Box::pin(report)));
+                exchanges.push(Box::pin(report));
             }
             Task::Credentials(asking) => asking.answer(None),
         });
         if let Poll::Ready(result) = transfer.as_mut().poll(&mut cx) {
             return Ok(result?);
         }
-        exchanges.retain_mut(|(_, exchange)| exchange.as_mut().poll(&mut cx).is_pending());
+        exchanges.retain_mut(|exchange| exchange.as_mut().poll(&mut cx).is_pending());
         let limit = match standing {
             _ if parts.desk.inbox().poll_arrived(&cx).is_ready() => Duration::ZERO,
-            Standing::Waits(Some(until)) => until.since(now).min(Pulse::INTERVAL),
-            _ => Pulse::INTERVAL,
+            Standing::Waits(Some(until)) => until.since(now).min(TURN),
+            _ => TURN,
         };
         wait(&waits.take(), limit)?;
-        exchanges.iter().for_each(|(pulse, _)| pulse.beat());
     }
 }
 

@@ -10,7 +10,7 @@ use sans3_core::error::TransportErrorKind as Kind;
 use sans3_core::session::{CredentialSource, SessionConfig};
 use sans3_core::transfer::{Download, Length, Upload};
 use sans3_runtime::net::{Fault, chain, check_head};
-use sans3_runtime::{ClientConfig, Desk, End, Hub, Intake, Offload, Pulse, Replace};
+use sans3_runtime::{ClientConfig, Desk, End, Hub, Intake, Offload, Replace};
 use sans3_runtime::{Standing, Task, Work, clock};
 use tokio::{select, spawn, sync::mpsc::channel, time::sleep, time::timeout};
 
@@ -64,10 +64,10 @@ async fn drive(mut desk: Desk, http: Client) {
 
 async fn run(task: Task, http: Client) {
     match task {
-        Task::Exchange(it) => select! {
-            end = exchange(it.attempt, &it.work, &http) => it.report.send(end.unwrap_or_else(|end| end)),
-            () = async { loop { sleep(Pulse::INTERVAL).await; it.work.pulse.beat(); } } => {}
-        },
+        Task::Exchange(it) => {
+            let end = exchange(it.attempt, &it.work, &http).await;
+            it.report.send(end.unwrap_or_else(|end| end));
+        }
         Task::Credentials(asking) => drop(asking), // which answers that there are none
     }
 }

@@ -43,5 +43,5 @@ fn documents_show_the_code_of_the_examples() {
         check("README.md") >= 4,
         "the page for authors has lost its code"
     );
-    assert_eq!(check("docs/adapters.md"), 1);
+    assert_eq!(check("docs/adapters.md"), 2);
 }

@@ -73,7 +73,20 @@ pub(crate) fn pushed(pool: &Arc<BufferPool>) -> (PushWriter, Arc<PushSource>) {
     (writer, source)
 }
 
+/// Something that the session is to hear.
+#[must_use = "the session waits for it"]
+struct News {
+    input: Input,
+    inbox: Arc<Inbox>,
+}
+
 impl PushSource {
+    /// Nothing more will be written.
+    fn end(&self, end: End) {
+        let news = self.state().end(end);
+        news.into_iter().for_each(News::tell);
+    }
+
     /// The part of `len` bytes at `offset` may come. Returns what there is to tell at once.
     pub(super) fn grant(
         &self,
@@ -140,21 +153,22 @@ impl State {
     }
 
     /// Nothing more will be written. Only the first end counts.
-    fn end(&mut self, end: End) {
+    fn end(&mut self, end: End) -> Option<News> {
         if self.end.is_some() {
-            return;
+            return None;
         }
         let is_whole = matches!(end, End::Whole);
-        match self.grant.take() {
+        let news = match self.grant.take() {
             Some(grant) if is_whole => {
                 let up_to = self.keep(grant);
-                self.tell(|transfer| end.input(transfer, up_to));
+                self.news(|transfer| end.input(transfer, up_to))
             }
             // Whoever writes has ended at the end of a part: the next one is asked for, and empty.
-            None if is_whole => {}
-            _ => self.tell(|transfer| end.input(transfer, 0)),
-        }
+            None if is_whole => None,
+            _ => self.news(|transfer| end.input(transfer, 0)),
+        };
         self.end = Some(end);
+        news
     }
 
     /// Keeps what came of a part, and returns where it ends.
@@ -165,10 +179,20 @@ impl State {
         grant.offset.saturating_add(grant.filled)
     }
 
-    fn tell(&self, input: impl FnOnce(TransferId) -> Input) {
-        if let Some((transfer, inbox)) = &self.session {
-            inbox.result(input(*transfer));
-        }
+    fn news(&self, input: impl FnOnce(TransferId) -> Input) -> Option<News> {
+        let (transfer, inbox) = self.session.as_ref()?;
+        Some(News {
+            input: input(*transfer),
+            inbox: Arc::clone(inbox),
+        })
+    }
+}
+
+impl News {
+    /// To be called without the source's lock: whoever tells may find what comes of it asking for
+    /// more.
+    fn tell(self) {
+        self.inbox.result(self.input);
     }
 }
 
@@ -293,13 +317,13 @@ impl PushWriter {
     /// As [`poll_room`](Self::poll_room).
     pub async fn finish(mut self) -> Result<(), Error> {
         poll_fn(|cx| self.poll_settled(cx)).await?;
-        self.source.state().end(End::Whole);
+        self.source.end(End::Whole);
         Ok(())
     }
 
     /// The rest can't be had: the upload fails with this error.
     pub fn fail(self, error: SourceError) {
-        self.source.state().end(End::Failed(error));
+        self.source.end(End::Failed(error));
     }
 
     fn poll_surplus(&mut self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
@@ -353,6 +377,7 @@ impl PushWriter {
 
     /// Adds `bytes` to the part; what it does not take is left over.
     fn put(&mut self, mut bytes: Bytes) {
+        let mut news = None;
         let mut state = self.source.state();
         if let (Some(grant), None) = (&mut state.grant, &self.surplus) {
             let left = usize::try_from(grant.len - grant.filled).unwrap_or(usize::MAX);
@@ -361,7 +386,7 @@ impl PushWriter {
             grant.pieces.push_back(piece);
             if let Some(full) = state.grant.take_if(|grant| grant.filled == grant.len) {
                 let up_to = state.keep(full);
-                state.tell(|transfer| Input::Supplied {
+                news = state.news(|transfer| Input::Supplied {
                     transfer,
                     up_to,
                     end: false,
@@ -369,6 +394,7 @@ impl PushWriter {
             }
         }
         drop(state);
+        news.into_iter().for_each(News::tell);
         if !bytes.is_empty() {
             self.surplus = Some(match self.surplus.take() {
                 // Rare: only writers who do not wait for room get here.
@@ -383,7 +409,7 @@ impl Drop for PushWriter {
     /// Half of what was meant must not become an object.
     fn drop(&mut self) {
         let error = SourceError::Read("the writer was dropped unfinished".into());
-        self.source.state().end(End::Failed(error));
+        self.source.end(End::Failed(error));
     }
 }
 

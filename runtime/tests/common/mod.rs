@@ -26,7 +26,7 @@ const WALL: UnixTime = UnixTime::from_seconds(1_800_000_000);
 /// What a hook makes of a request: the model's answer, or another one.
 pub(crate) type Hook = Box<dyn FnMut(&Sent, &mut dyn FnMut() -> Reply) -> Reply>;
 
-type ModelHook = Box<dyn FnMut(usize, &Sent, &mut dyn FnMut() -> Reply) -> Reply>;
+pub(crate) type ModelHook = Box<dyn FnMut(usize, &Sent, &mut dyn FnMut() -> Reply) -> Reply>;
 
 /// The driver's side, and the server behind it.
 pub(crate) struct World {
@@ -150,14 +150,14 @@ fn names() -> (BucketName, ObjectKey) {
 }
 
 /// What never waits.
-fn at_once<T>(work: impl Future<Output = T>) -> T {
+pub(crate) fn at_once<T>(work: impl Future<Output = T>) -> T {
     match pin!(work).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => value,
         Poll::Pending => panic!("an exchange had to wait"),
     }
 }
 
-async fn exchange(attempt: Attempt, work: &Work, peer: &mut impl Peer) -> Outcome {
+pub(crate) async fn exchange(attempt: Attempt, work: &Work, peer: &mut impl Peer) -> Outcome {
     let sendable = match attempt.prepare() {
         Ready::Send(sendable) => sendable,
         Ready::Hash(hashing) => match work.hash(hashing).await {
@@ -209,4 +209,32 @@ fn answer(status: u16, fields: &HeaderMap) -> http::response::Parts {
     head.status = http::StatusCode::from_u16(status).unwrap();
     head.headers = fields.clone();
     head
+}
+
+/// Both, at once.
+pub(crate) async fn both<A, B>(
+    first: impl Future<Output = A>,
+    second: impl Future<Output = B>,
+) -> (A, B) {
+    let (mut first, mut second) = (pin!(first), pin!(second));
+    let (mut a, mut b) = (None, None);
+    std::future::poll_fn(|cx| {
+        if a.is_none()
+            && let Poll::Ready(value) = first.as_mut().poll(cx)
+        {
+            a = Some(value);
+        }
+        if b.is_none()
+            && let Poll::Ready(value) = second.as_mut().poll(cx)
+        {
+            b = Some(value);
+        }
+        if a.is_some() && b.is_some() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    })
+    .await;
+    (a.unwrap(), b.unwrap())
 }
