@@ -33,6 +33,9 @@ use crate::{ClientConfig, Desk, Error, ReadAt, WriteAt, clock};
 /// is written.
 const BUFFERS: usize = 3;
 
+/// Giving a larger file its name is never brief: all that was written is brought to the disk first.
+const SMALL: u64 = 1 << 20;
+
 /// Where work that blocks is done.
 pub trait Offload: Send + Sync + 'static {
     /// Does `work` where it may block: on a thread that is meant for it, or at once where this one
@@ -200,10 +203,11 @@ impl Hub {
                 ..Options::default()
             };
             let create = move || FileSink::create(&path, options, buffers);
-            let sink = Arc::new(hub.offload(create).await??);
+            let sink = Arc::new(hub.briefly(create).await??);
             let ends = Sink::file(Arc::clone(&sink)).into();
             let result = hub.run(download, ends, &ticket).await;
-            hub.offload(move || match result {
+            let size = result.as_ref().map_or(0, |downloaded| downloaded.size);
+            let finish = move || match result {
                 // Nobody expects a file to appear after they have turned away from it.
                 Ok(_) if ticket.is_cancelled() => {
                     sink.discard();
@@ -214,8 +218,12 @@ impl Hub {
                     sink.discard();
                     Err(error)
                 }
-            })
-            .await?
+            };
+            if size <= SMALL {
+                hub.briefly(finish).await?
+            } else {
+                hub.offload(finish).await?
+            }
         })
     }
 
@@ -311,7 +319,7 @@ impl Hub {
     ) -> impl Future<Output = Result<Uploaded, Error>> + Send + use<> {
         let (path, ticket) = (path.to_owned(), Arc::clone(ticket));
         self.job(async move |hub| {
-            let file = hub.offload(move || SourceFile::open(&path)).await??;
+            let file = hub.briefly(move || SourceFile::open(&path)).await??;
             let upload = Upload {
                 length: Length::Known(file.len()),
                 ..upload
@@ -525,6 +533,15 @@ impl Hub {
         inbox.command(command).map_err(|_| Error::Closed)?;
         let result = Waiting::new(result, carrier, ticket).await;
         Ok(result.ok_or(Error::Closed)??)
+    }
+
+    /// Runs what takes no time unless a device has to be waited for.
+    async fn briefly<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        let shared = &self.0.shared;
+        shared.brief.run(&*shared.offload, work).await
     }
 
     /// Runs what blocks where it may.

@@ -17,6 +17,7 @@
 
 #![forbid(unsafe_code)]
 
+mod brief;
 pub mod buffer;
 pub mod clock;
 mod command;

@@ -8,6 +8,7 @@ use sans3_core::error::CredentialsError;
 use sans3_core::session::Notice;
 use sans3_core::sign::Credentials;
 
+use crate::brief::Brief;
 use crate::buffer::BufferPool;
 use crate::inbox::Inbox;
 use crate::{Offload, ProvideCredentials};
@@ -20,6 +21,8 @@ pub(crate) struct Shared {
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) buffers: Arc<BufferPool>,
     pub(crate) offload: Arc<dyn Offload>,
+    /// Where files are opened and get their names.
+    pub(crate) brief: Brief,
     provider: Option<Arc<dyn ProvideCredentials>>,
     closing: AtomicBool,
     connections: AtomicU64,
@@ -59,6 +62,7 @@ impl Shared {
             inbox: Arc::default(),
             buffers,
             offload,
+            brief: Brief::default(),
             provider,
             closing: AtomicBool::new(false),
             connections: AtomicU64::new(0),
