@@ -16,7 +16,7 @@ use crate::{Error, Offload, WriteAt};
 
 /// A piece of at least so many bytes is written from where it was received. Smaller ones are
 /// gathered: a system call for each would cost more than the copy.
-const DIRECT: usize = 64 * 1024;
+const DIRECT: usize = 16 * 1024;
 
 /// A write that took longer has waited: for a device, or for a processor.
 const QUICK: Duration = Duration::from_millis(10);
