@@ -42,10 +42,12 @@ fn tokio(job: &Job) -> Result<(), Failure> {
 }
 
 fn smol(job: &Job) -> Result<(), Failure> {
-    smol::block_on(async {
-        let client = sans3_smol::Client::new(job.config()?)?;
+    // As programs that want to be quick do: all on the thread that waits anyway.
+    let executor = std::sync::Arc::new(smol::Executor::new());
+    smol::block_on(executor.run(async {
+        let client = sans3_smol::Client::with_executor(job.config()?, executor.clone())?;
         all(job, &client).await
-    })
+    }))
 }
 
 /// Moves all objects, so many at once.
