@@ -1,16 +1,24 @@
 //! Buffers of payload: pooled, page-aligned, counted.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
 use crate::Pages;
+use crate::pages::PAGE;
 
 /// What a buffer holds, in bytes. An exchange has three of them in use at most: one that is filled, one that
 /// is full and one that is written. With what the connection itself holds (twice 64 KiB) they stay
 /// within the mebibyte that `SessionConfig::exchange_memory` sets aside.
 pub const BUFFER_SIZE: usize = 256 * 1024;
+
+/// Room ahead of the payload, which begins with a page nevertheless, for what frames it.
+const AHEAD: usize = PAGE;
+
+/// Room behind the payload for what frames it: the end of a chunk, and a trailer.
+const BEHIND: usize = 256;
 
 /// Hands out buffers and takes them back: the first touch of fresh memory costs more than several
 /// copies.
@@ -49,7 +57,7 @@ impl BufferPool {
             .pop();
         Buffer {
             pool: Arc::clone(self),
-            memory: reused.unwrap_or_else(|| Pages::new(BUFFER_SIZE)),
+            memory: reused.unwrap_or_else(|| Pages::new(AHEAD + BUFFER_SIZE + BEHIND)),
             len: 0,
             _held: self.gauge.hold(BUFFER_SIZE),
         }
@@ -72,7 +80,7 @@ impl BufferPool {
 impl Buffer {
     /// The bytes in it.
     pub fn filled(&self) -> &[u8] {
-        &self.memory[..self.len]
+        &self.memory[AHEAD..AHEAD + self.len]
     }
 
     /// How many bytes are in it.
@@ -101,7 +109,7 @@ impl Buffer {
     /// Makes the buffer `len` bytes long (at most [`BUFFER_SIZE`]), for a reader to write to.
     pub fn resize(&mut self, len: usize) -> &mut [u8] {
         self.len = len.min(BUFFER_SIZE);
-        &mut self.memory[..self.len]
+        &mut self.memory[AHEAD..AHEAD + self.len]
     }
 
     /// How many bytes fit.
@@ -111,7 +119,7 @@ impl Buffer {
 
     /// The place that is not filled yet.
     pub fn spare(&mut self) -> &mut [u8] {
-        &mut self.memory[self.len..]
+        &mut self.memory[AHEAD + self.len..AHEAD + BUFFER_SIZE]
     }
 
     /// So many bytes of [`spare`](Self::spare) are filled now.
@@ -127,6 +135,23 @@ impl Buffer {
         } else {
             Bytes::from_owner(self)
         }
+    }
+}
+
+impl Buffer {
+    /// The bytes as they are, in the buffer, for somebody who is done with them soon.
+    pub(crate) fn lend(self) -> Bytes {
+        self.framed(b"", b"")
+    }
+
+    /// As [`lend`](Self::lend), with a few bytes ahead of those that are in it and some behind: what
+    /// frames a payload leaves by the same call.
+    pub(crate) fn framed(mut self, ahead: &[u8], behind: &[u8]) -> Bytes {
+        let payload = AHEAD..AHEAD + self.len;
+        let span = payload.start - ahead.len()..payload.end + behind.len();
+        self.memory[span.start..payload.start].copy_from_slice(ahead);
+        self.memory[payload.end..span.end].copy_from_slice(behind);
+        Bytes::from_owner(Framed { buffer: self, span })
     }
 }
 
@@ -187,6 +212,18 @@ impl Drop for Held {
     }
 }
 
+/// A full buffer, and which part of its memory counts.
+struct Framed {
+    buffer: Buffer,
+    span: Range<usize>,
+}
+
+impl AsRef<[u8]> for Framed {
+    fn as_ref(&self) -> &[u8] {
+        &self.buffer.memory[self.span.clone()]
+    }
+}
+
 struct Counted {
     bytes: Vec<u8>,
     _held: Held,
@@ -235,5 +272,21 @@ mod tests {
         let bytes = buffer.freeze();
         assert_eq!(bytes, "crumb");
         assert_eq!(pool.gauge.now.load(Ordering::Relaxed), 5);
+    }
+
+    #[test]
+    fn what_frames_a_payload_lies_beside_it() {
+        let pool = pool();
+        for len in [0, 5, BUFFER_SIZE] {
+            let mut buffer = pool.take();
+            buffer.append(&vec![7; len]);
+            assert_eq!(buffer.filled().as_ptr().align_offset(PAGE), 0);
+            let framed = buffer.framed(b"head", &[9; BEHIND]);
+            let expected = [&b"head"[..], &vec![7; len], &[9; BEHIND]].concat();
+            assert!(framed == expected);
+            assert!(pool.free.lock().unwrap().is_empty(), "it is in use");
+            drop(framed);
+            assert_eq!(pool.free.lock().unwrap().len(), 1);
+        }
     }
 }

@@ -35,6 +35,7 @@ mod open;
 mod pages;
 mod positions;
 mod promise;
+mod quick;
 mod shared;
 mod sink;
 mod source;

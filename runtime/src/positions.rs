@@ -31,6 +31,12 @@ pub trait ReadAt: Send + Sync {
     /// they can't be read. Both end the upload.
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()>;
 
+    /// Whether a read takes no longer than a copy in memory, so that a thread may make it which has
+    /// others to serve. Where one turns out to wait for a device, threads for what blocks take over.
+    fn is_quick(&self) -> bool {
+        false
+    }
+
     /// A number that is another one once the bytes are others, such as the time of the last change.
     /// Asked for at the beginning and after each part is read; another answer ends the upload.
     /// Without one, only a change of the length is noticed, and one between the two times that a
@@ -142,6 +148,11 @@ impl ReadAt for File {
         positioned::read_exact_at(self, buf, offset)
     }
 
+    /// Most reads come from the system's memory.
+    fn is_quick(&self) -> bool {
+        true
+    }
+
     /// The time of the last modification, where the file system keeps one.
     fn version(&self) -> io::Result<u64> {
         let Ok(modified) = self.metadata()?.modified() else {
@@ -187,6 +198,10 @@ impl<T: ReadAt + ?Sized> ReadAt for Arc<T> {
 
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
         (**self).read_exact_at(buf, offset)
+    }
+
+    fn is_quick(&self) -> bool {
+        (**self).is_quick()
     }
 
     fn version(&self) -> io::Result<u64> {

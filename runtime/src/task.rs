@@ -1,10 +1,11 @@
 //! What a driver has others do.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use sans3_core::attempt::{Attempt, AttemptId, BodySource, Deadlines, Hashing, Outcome, Sendable};
 use sans3_core::error::CredentialsError;
 use sans3_core::session::Input;
@@ -46,6 +47,8 @@ pub struct Assignment {
 pub struct Work {
     ends: Ends,
     shared: Arc<Shared>,
+    /// A payload that was read for its checksum, until it is sent: small ones are read once.
+    kept: Mutex<Option<Bytes>>,
     /// Asks for its end.
     pub stop: Stop,
     pulse: Pulse,
@@ -84,6 +87,7 @@ impl Assignment {
         let work = Work {
             ends,
             shared: Arc::clone(shared),
+            kept: Mutex::default(),
             stop,
             pulse,
         };
@@ -118,9 +122,10 @@ impl Work {
     /// The outcome, where the source can't be read, has changed, or the end was asked for.
     pub async fn hash(&self, hashing: Hashing) -> Result<Sendable, Outcome> {
         let source = &self.ends.source;
-        source
-            .hash(hashing, &self.stop, &*self.shared.offload)
-            .await
+        let hashed = source.hash(hashing, &self.stop, &*self.shared.offload);
+        let (sendable, payload) = hashed.await?;
+        *self.kept() = payload;
+        Ok(sendable)
     }
 
     /// The request's body.
@@ -128,6 +133,7 @@ impl Work {
         Body::new(
             content,
             &self.ends.source,
+            self.kept().take(),
             &self.pulse,
             &self.shared.offload,
         )
@@ -135,6 +141,10 @@ impl Work {
 
     pub(crate) const fn pulse(&self) -> &Pulse {
         &self.pulse
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Option<Bytes>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The way of the answer's payload to where it belongs.

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::outcome::{Failure, Outcome};
 use super::{AttemptId, Context, ErasedOperation, Exchange, Payload, Sendable};
-use crate::checksum::{Checksum, Hasher};
+use crate::checksum::{Algorithm, Checksum, Hasher};
 use crate::error::SourceError;
 
 /// An attempt whose payload must be read once before it is sent, because its checksum stands in a
@@ -56,6 +56,11 @@ impl Hashing {
     /// Whether there is nothing to read.
     pub const fn is_empty(&self) -> bool {
         self.payload.len == 0
+    }
+
+    /// What is computed.
+    pub const fn algorithm(&self) -> Algorithm {
+        self.payload.algorithm
     }
 
     /// The next bytes of the payload.
@@ -126,6 +131,11 @@ impl BodyCheck {
             hasher: Hasher::new(payload.algorithm),
             expected,
         }
+    }
+
+    /// What is computed.
+    pub const fn algorithm(&self) -> Algorithm {
+        self.expected.algorithm
     }
 
     /// The next bytes that are about to be sent.

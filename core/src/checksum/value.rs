@@ -75,6 +75,12 @@ impl Algorithm {
             .find(|algorithm| algorithm.name().eq_ignore_ascii_case(name))
     }
 
+    /// Whether it costs about as much as copying the bytes: the CRCs do. The others take ten times as
+    /// long, and more.
+    pub const fn is_light(self) -> bool {
+        matches!(self, Self::Crc64Nvme | Self::Crc32 | Self::Crc32c)
+    }
+
     /// The header that carries the checksum of a body or object: `x-amz-checksum-*` (S3 user
     /// guide, "Checking object integrity"), for MD5 `Content-MD5` (RFC 1864).
     pub const fn header(self) -> HeaderName {

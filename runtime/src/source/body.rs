@@ -9,7 +9,7 @@ use bytes::Bytes;
 use sans3_core::attempt::{BodyCheck, BodySource};
 use sans3_core::error::SourceError;
 
-use super::{FileSource, Kind, Source};
+use super::{FileSource, Kind, Source, hash};
 use crate::Offload;
 use crate::buffer::BUFFER_SIZE;
 use crate::promise::{Pending, promise};
@@ -18,8 +18,11 @@ use crate::task::Pulse;
 /// How much is handed over at once.
 pub(super) const SLICE: usize = BUFFER_SIZE;
 
-/// A request's body on its way to the connection: at most three slices of a file are in memory,
-/// one that is sent, one that waits and one that is read.
+/// A request's body on its way to the connection.
+///
+/// Whoever sends it reads the next slice of a file when it is asked for, as long as that takes no
+/// time. From then on at most three slices are in memory: one that is sent, one that waits and one
+/// that is read.
 #[derive(Debug)]
 pub struct Body {
     content: Content,
@@ -35,28 +38,26 @@ enum Content {
 }
 
 struct Reader {
-    file: OffThread,
-    at: u64,
-    end: u64,
-    /// The slice that is being read, and the check, which goes along with it.
-    next: Pending<Read>,
-}
-
-/// A file, and where it is read.
-#[derive(Clone)]
-struct OffThread {
     file: Arc<FileSource>,
     offload: Arc<dyn Offload>,
+    at: u64,
+    end: u64,
+    /// Goes along with each slice that is read, and is gone with the last one.
+    check: Option<BodyCheck>,
+    /// The slice that a thread for what blocks is reading.
+    ahead: Option<Pending<Read>>,
 }
 
+/// A slice, and what is to check the next one.
 type Read = Result<(Bytes, Option<BodyCheck>), SourceError>;
 
 impl Body {
-    /// The body that `content` describes, of which `source` has the payload. What leaves of it is
-    /// counted by `pulse`; what blocks goes to `offload`.
+    /// The body that `content` describes, of which `source` has the payload, unless it was `kept`.
+    /// What leaves of it is counted by `pulse`; what blocks goes to `offload`.
     pub(crate) fn new(
         content: BodySource,
         source: &Source,
+        kept: Option<Bytes>,
         pulse: &Pulse,
         offload: &Arc<dyn Offload>,
     ) -> Self {
@@ -65,14 +66,10 @@ impl Body {
             BodySource::Inline(bytes) => return Self::inline(bytes),
             BodySource::Source { offset, len, check } => (offset, len, check),
         };
-        let content = match &source.0 {
-            Kind::File(file) => {
-                let file = OffThread {
-                    file: Arc::clone(file),
-                    offload: Arc::clone(offload),
-                };
-                Content::File(Reader::new(file, offset, len, check))
-            }
+        let content = match (&source.0, kept) {
+            // What was hashed is what is sent.
+            (_, Some(kept)) if kept.len() as u64 == len => Content::Memory(VecDeque::from([kept])),
+            (Kind::File(file), _) => Content::File(Reader::new(file, offload, offset, len, check)),
             _ => match source.in_memory(offset, len) {
                 Ok(pieces) => Content::Memory(pieces),
                 Err(error) => Content::Failed(error),
@@ -124,7 +121,7 @@ impl Body {
     }
 }
 
-fn next_piece(pieces: &mut VecDeque<Bytes>) -> Result<Bytes, SourceError> {
+pub(super) fn next_piece(pieces: &mut VecDeque<Bytes>) -> Result<Bytes, SourceError> {
     while let Some(mut piece) = pieces.pop_front() {
         let bytes = piece.split_to(piece.len().min(SLICE));
         if !piece.is_empty() {
@@ -138,54 +135,75 @@ fn next_piece(pieces: &mut VecDeque<Bytes>) -> Result<Bytes, SourceError> {
 }
 
 impl Reader {
-    /// Begins to read at once.
-    fn new(file: OffThread, offset: u64, len: u64, check: BodyCheck) -> Self {
-        let end = offset.saturating_add(len);
-        Self {
-            next: file.read(offset, end, check),
-            file,
+    fn new(
+        file: &Arc<FileSource>,
+        offload: &Arc<dyn Offload>,
+        offset: u64,
+        len: u64,
+        check: BodyCheck,
+    ) -> Self {
+        let mut reader = Self {
+            file: Arc::clone(file),
+            offload: Arc::clone(offload),
             at: offset,
-            end,
-        }
+            end: offset.saturating_add(len),
+            check: Some(check),
+            ahead: None,
+        };
+        reader.read_ahead();
+        reader
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, SourceError>> {
-        let lost = || Err(SourceError::Read("the thread that reads was lost".into()));
-        let read = ready!(Pin::new(&mut self.next).poll(cx)).unwrap_or_else(lost);
+        let read = match (&mut self.ahead, self.check.take()) {
+            (Some(ahead), _) => {
+                let lost = || Err(SourceError::Read("the thread that reads was lost".into()));
+                ready!(Pin::new(ahead).poll(cx)).unwrap_or_else(lost)
+            }
+            (None, Some(check)) => read(&self.file, self.at, self.end, check),
+            (None, None) => Err(SourceError::Read("the source has ended".into())),
+        };
+        self.ahead = None;
         Poll::Ready(read.map(|(bytes, check)| {
             self.at = self.at.saturating_add(bytes.len() as u64);
-            // While this slice is sent the next one is read.
-            if let Some(check) = check {
-                self.next = self.file.read(self.at, self.end, check);
-            }
+            self.check = check;
+            self.read_ahead();
             bytes
         }))
     }
-}
 
-impl OffThread {
-    /// Reads and checks a slice; the last one is handed over only if the whole part is what it was
-    /// when it was hashed, so that a changed one is never complete.
-    fn read(&self, at: u64, end: u64, check: BodyCheck) -> Pending<Read> {
-        let (promise, pending) = promise();
-        let file = Arc::clone(&self.file);
-        self.offload
-            .offload(Box::new(move || promise.keep(read(&file, at, end, check))));
-        pending
+    /// Where reading takes time the next slice is read while this one is sent.
+    fn read_ahead(&mut self) {
+        if self.reads_here() {
+            return;
+        }
+        if let Some(check) = self.check.take() {
+            let (promise, pending) = promise();
+            let (file, at, end) = (Arc::clone(&self.file), self.at, self.end);
+            self.offload
+                .offload(Box::new(move || promise.keep(read(&file, at, end, check))));
+            self.ahead = Some(pending);
+        }
+    }
+
+    /// Whether the thread that sends reads.
+    fn reads_here(&self) -> bool {
+        let is_light = |check: &BodyCheck| hash::is_quick(check.algorithm(), self.end - self.at);
+        self.offload.is_here() || self.file.is_quick() && self.check.as_ref().is_some_and(is_light)
     }
 }
 
+/// Reads and checks a slice; the last one is handed over only if the whole part is what it was when
+/// it was hashed, so that a changed one is never complete.
 fn read(file: &FileSource, at: u64, end: u64, mut check: BodyCheck) -> Read {
-    let left = end.saturating_sub(at);
-    let len = usize::try_from(left).unwrap_or(SLICE).min(SLICE);
-    let buffer = file.read(at, len)?;
-    check.update(buffer.filled());
-    if left > len as u64 {
-        return Ok((buffer.freeze(), Some(check)));
+    let slice = file.read(at, end)?;
+    check.update(slice.filled());
+    if at.saturating_add(slice.len() as u64) < end {
+        return Ok((slice.lend(), Some(check)));
     }
     check.finish()?;
     file.check_unchanged()?;
-    Ok((buffer.freeze(), None))
+    Ok((slice.lend(), None))
 }
 
 impl fmt::Debug for Content {

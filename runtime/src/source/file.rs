@@ -7,10 +7,12 @@ use sans3_platform::SourceFile;
 use super::body::SLICE;
 use crate::ReadAt;
 use crate::buffer::{Buffer, BufferPool};
+use crate::quick::Quick;
 
 /// A file, or what can be read like one, that is sent. All calls that read block.
 pub(crate) struct FileSource {
     place: Place,
+    quick: Quick,
     pool: Arc<BufferPool>,
 }
 
@@ -29,8 +31,11 @@ struct Given {
 
 impl FileSource {
     pub(crate) const fn new(file: SourceFile, pool: Arc<BufferPool>) -> Self {
-        let place = Place::File(file);
-        Self { place, pool }
+        Self {
+            place: Place::File(file),
+            quick: Quick::new(true),
+            pool,
+        }
     }
 
     /// Notes what `bytes` are now, which they must stay.
@@ -38,8 +43,12 @@ impl FileSource {
         bytes: Box<dyn ReadAt>,
         pool: Arc<BufferPool>,
     ) -> Result<Self, SourceError> {
-        let place = Place::Given(Given::new(bytes)?);
-        Ok(Self { place, pool })
+        let quick = Quick::new(bytes.is_quick());
+        Ok(Self {
+            place: Place::Given(Given::new(bytes)?),
+            quick,
+            pool,
+        })
     }
 
     /// As it was at the beginning.
@@ -50,33 +59,36 @@ impl FileSource {
         }
     }
 
-    /// Reads `len` bytes, at most a buffer full, at `offset`.
-    pub(super) fn read(&self, offset: u64, len: usize) -> Result<Buffer, SourceError> {
+    /// Whether the thread that sends may read, as far as anybody has seen.
+    pub(super) fn is_quick(&self) -> bool {
+        self.quick.holds()
+    }
+
+    /// Reads up to a buffer full of the bytes from `offset` to `end`.
+    pub(super) fn read(&self, offset: u64, end: u64) -> Result<Buffer, SourceError> {
         let mut buffer = self.pool.take();
-        self.place.read_exact_at(buffer.resize(len), offset)?;
+        self.read_into(&mut buffer, offset, end)?;
         Ok(buffer)
     }
 
-    /// Shows `see` the `len` bytes at `offset`, slice by slice, for as long as it says true.
-    pub(super) fn read_through(
+    /// As [`read`](Self::read), into a buffer that is at hand. Returns where it ended.
+    pub(super) fn read_into(
         &self,
+        buffer: &mut Buffer,
         offset: u64,
-        len: u64,
-        mut see: impl FnMut(&[u8]) -> bool,
-    ) -> Result<(), SourceError> {
-        let mut left = len;
-        let mut buffer = self.pool.take();
-        while left > 0 {
-            let len_now = usize::try_from(left).unwrap_or(SLICE).min(SLICE);
-            let slice = buffer.resize(len_now);
-            let at = offset.saturating_add(len - left);
-            self.place.read_exact_at(slice, at)?;
-            if !see(slice) {
-                return Ok(());
-            }
-            left -= len_now as u64;
-        }
-        self.check_unchanged()
+        end: u64,
+    ) -> Result<u64, SourceError> {
+        let left = end.saturating_sub(offset);
+        let len = usize::try_from(left).unwrap_or(SLICE).min(SLICE);
+        let slice = buffer.resize(len);
+        self.quick
+            .time(|| self.place.read_exact_at(slice, offset))?;
+        Ok(offset.saturating_add(len as u64))
+    }
+
+    /// An empty buffer.
+    pub(super) fn buffer(&self) -> Buffer {
+        self.pool.take()
     }
 
     pub(super) fn check_unchanged(&self) -> Result<(), SourceError> {

@@ -2,6 +2,7 @@
 
 mod body;
 mod file;
+mod hash;
 mod push;
 
 use std::collections::VecDeque;
@@ -9,18 +10,19 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use sans3_core::attempt::{Hashing, Outcome, Sendable, TransferId};
+use sans3_core::attempt::{Hashing, Outcome, TransferId};
 use sans3_core::error::SourceError;
 use sans3_core::session::Input;
 
 pub use body::Body;
 pub(crate) use file::FileSource;
+pub(crate) use hash::Hashed;
+use hash::{From, Pass};
 pub use push::PushWriter;
 pub(crate) use push::{PushSource, pushed};
 
 use crate::Offload;
 use crate::inbox::Inbox;
-use crate::promise::promise;
 use crate::stop::Stop;
 
 /// A transfer's source. Clones are of the same source.
@@ -34,7 +36,8 @@ enum Kind {
     None,
     /// Bytes in memory.
     Memory(Bytes),
-    /// A file, or what can be read like one: each part is read twice, once for its checksum and once to be sent.
+    /// A file, or what can be read like one: a part that is larger than a buffer is read twice, once
+    /// for its checksum and once to be sent.
     File(Arc<FileSource>),
     /// A stream that comes once, part by part.
     Push(Arc<PushSource>),
@@ -60,18 +63,16 @@ impl Source {
         hashing: Hashing,
         stop: &Stop,
         offload: &dyn Offload,
-    ) -> Result<Sendable, Outcome> {
-        let is_quick = hashing.len() <= body::SLICE as u64 && !matches!(self.0, Kind::File(_));
-        if is_quick {
-            return self.hash_now(hashing, stop);
-        }
-        let id = hashing.id();
-        let (source, stop) = (self.clone(), stop.clone());
-        let (promise, hashed) = promise();
-        offload.offload(Box::new(move || {
-            promise.keep(source.hash_now(hashing, &stop));
-        }));
-        hashed.await.unwrap_or_else(|| Err(id.aborted()))
+    ) -> Result<Hashed, Outcome> {
+        let (offset, len) = (hashing.offset(), hashing.len());
+        let from = match &self.0 {
+            Kind::File(file) => From::file(file, offset, len),
+            _ => match self.in_memory(offset, len) {
+                Ok(pieces) => From::Memory(pieces),
+                Err(error) => return Err(hashing.on_source_error(error)),
+            },
+        };
+        Pass::new(from, hashing, stop).run(offload).await
     }
 
     /// Grants a stream room for `len` bytes at `offset`. Returns what there is to tell at once.
@@ -104,26 +105,6 @@ impl Source {
     pub(crate) fn close(&self) {
         if let Kind::Push(push) = &self.0 {
             push.close();
-        }
-    }
-
-    fn hash_now(&self, mut hashing: Hashing, stop: &Stop) -> Result<Sendable, Outcome> {
-        let (offset, len) = (hashing.offset(), hashing.len());
-        let update = |bytes: &[u8]| {
-            hashing.update(bytes);
-            !stop.is_stopped()
-        };
-        let read = match &self.0 {
-            Kind::File(file) => file.read_through(offset, len, update),
-            _ => self.in_memory(offset, len).map(|pieces| {
-                let mut slices = pieces.iter().flat_map(|piece| piece.chunks(body::SLICE));
-                slices.all(update);
-            }),
-        };
-        match read {
-            _ if stop.is_stopped() => Err(hashing.on_abort()),
-            Ok(()) => hashing.finish(),
-            Err(error) => Err(hashing.on_source_error(error)),
         }
     }
 

@@ -48,11 +48,21 @@ impl Offload for AtOnce {
 }
 
 impl World {
-    pub(crate) fn new(mut hook: Hook) -> Self {
+    pub(crate) fn new(hook: Hook) -> Self {
+        Self::offloading(AtOnce, hook, |_| {})
+    }
+
+    /// A world with another way to do what blocks, and settings of its own.
+    pub(crate) fn offloading(
+        offload: impl Offload,
+        mut hook: Hook,
+        settle: impl FnOnce(&mut SessionConfig),
+    ) -> Self {
         let endpoint = Endpoint::custom("http://model.test", Region::new("us-east-1").unwrap());
         let mut session = SessionConfig::new(endpoint.unwrap(), CredentialSource::Anonymous);
         session.limits.min_part = 100;
-        let parts = Hub::open(ClientConfig::new(session), AtOnce).unwrap();
+        settle(&mut session);
+        let parts = Hub::open(ClientConfig::new(session), offload).unwrap();
         let mut config = ModelConfig::default();
         config.limits.min_part = 100;
         let mut model = Model::new(config);

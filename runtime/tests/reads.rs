@@ -1,0 +1,200 @@
+//! Who reads the bytes of an upload, and how often.
+
+mod common;
+
+use std::cell::Cell;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::sleep;
+use std::time::Duration;
+
+use common::{World, content, upload};
+use sans3_core::checksum::Algorithm;
+use sans3_core::session::SessionConfig;
+use sans3_core::transfer::Upload;
+use sans3_runtime::buffer::BUFFER_SIZE;
+use sans3_runtime::{Error, Offload, ReadAt};
+
+thread_local! {
+    /// Whether this thread is doing what blocks.
+    static AWAY: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Marks what is left to it.
+struct Away {
+    is_here: bool,
+}
+
+impl Offload for Away {
+    fn offload(&self, work: Box<dyn FnOnce() + Send>) {
+        AWAY.set(true);
+        work();
+        AWAY.set(false);
+    }
+
+    fn is_here(&self) -> bool {
+        self.is_here
+    }
+}
+
+/// A source that notes who reads it.
+#[derive(Clone)]
+struct Watched {
+    content: Arc<Vec<u8>>,
+    is_quick: bool,
+    /// How long each read takes.
+    pace: Duration,
+    /// Where each read began, and whether it was left to others.
+    reads: Arc<Mutex<Vec<(u64, bool)>>>,
+    /// At which of its reads it changes.
+    changes_at: Option<usize>,
+    version: Arc<AtomicU64>,
+}
+
+impl ReadAt for Watched {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.content.len() as u64)
+    }
+
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        let mut reads = self.reads.lock().unwrap();
+        if self.changes_at == Some(reads.len()) {
+            self.version.fetch_add(1, Ordering::Relaxed);
+        }
+        reads.push((offset, AWAY.get()));
+        sleep(self.pace);
+        let start = usize::try_from(offset).unwrap();
+        buf.copy_from_slice(&self.content[start..start + buf.len()]);
+        Ok(())
+    }
+
+    fn is_quick(&self) -> bool {
+        self.is_quick
+    }
+
+    fn version(&self) -> io::Result<u64> {
+        Ok(self.version.load(Ordering::Relaxed))
+    }
+}
+
+impl Watched {
+    fn new(len: usize) -> Self {
+        Self {
+            content: Arc::new(content(len)),
+            is_quick: true,
+            pace: Duration::ZERO,
+            reads: Arc::default(),
+            changes_at: None,
+            version: Arc::default(),
+        }
+    }
+
+    /// Uploads it by one PUT: what came of it, the reads, and how many of them were left to others.
+    fn upload(
+        &self,
+        checksum: Algorithm,
+        is_here: bool,
+        settle: impl FnOnce(&mut SessionConfig),
+    ) -> (Result<(), Error>, Vec<u64>, usize) {
+        let mut world = World::offloading(Away { is_here }, Box::new(|_, ask| ask()), settle);
+        let upload = Upload {
+            part_size: (self.content.len() as u64).max(100).try_into().ok(),
+            checksum,
+            ..upload()
+        };
+        let ticket = world.hub.ticket();
+        let uploading = world.hub.upload_at(upload, self.clone(), &ticket);
+        let uploaded = world.run(uploading);
+        let expected = uploaded.is_ok().then_some(&*self.content);
+        assert!(world.stored().as_ref() == expected);
+        let reads = self.reads.lock().unwrap();
+        let away = reads.iter().filter(|(_, away)| *away).count();
+        let offsets = reads.iter().map(|(offset, _)| *offset).collect();
+        (uploaded.map(drop), offsets, away)
+    }
+}
+
+const SLICE: u64 = BUFFER_SIZE as u64;
+
+const LIGHT: Algorithm = Algorithm::Crc64Nvme;
+
+/// Two slices and a bit.
+const LARGE: usize = 2 * BUFFER_SIZE + 7;
+
+#[test]
+fn a_small_payload_is_read_once_by_whoever_sends_it() {
+    for len in [1, 1000, BUFFER_SIZE] {
+        for (algorithm, is_quick, away) in [
+            (LIGHT, true, 0),
+            (Algorithm::Sha256, true, 0),
+            (Algorithm::Md5, true, 0),
+            (LIGHT, false, 1),
+        ] {
+            let source = Watched {
+                is_quick,
+                ..Watched::new(len)
+            };
+            let (uploaded, reads, seen) = source.upload(algorithm, false, |_| {});
+            uploaded.unwrap();
+            assert_eq!((reads, seen), (vec![0], away), "{len} {algorithm:?}");
+        }
+    }
+}
+
+#[test]
+fn an_empty_payload_is_not_read_at_all() {
+    let (uploaded, reads, _) = Watched::new(0).upload(LIGHT, false, |_| {});
+    uploaded.unwrap();
+    // To see that it is empty, as it says.
+    assert_eq!(reads, [0]);
+}
+
+#[test]
+fn a_large_payload_is_read_where_it_is_sent_as_long_as_that_takes_no_time() {
+    let all = [0, SLICE, 2 * SLICE].repeat(2);
+    for (algorithm, is_quick, is_here, away) in [
+        (LIGHT, true, false, 0),
+        (LIGHT, false, false, 6),
+        (LIGHT, false, true, 0),
+        // All but the last slice, which is small.
+        (Algorithm::Sha256, true, false, 5),
+        (Algorithm::Sha256, true, true, 0),
+    ] {
+        let source = Watched {
+            is_quick,
+            ..Watched::new(LARGE)
+        };
+        let (uploaded, reads, seen) = source.upload(algorithm, is_here, |_| {});
+        uploaded.unwrap();
+        assert_eq!(reads, all, "{algorithm:?}");
+        assert_eq!(seen, away, "{algorithm:?} {is_quick} {is_here}");
+    }
+}
+
+#[test]
+fn a_device_is_waited_for_by_threads_for_that() {
+    let source = Watched {
+        pace: Duration::from_millis(20),
+        ..Watched::new(LARGE)
+    };
+    let (uploaded, reads, away) = source.upload(LIGHT, false, |_| {});
+    uploaded.unwrap();
+    // The first three show what it is.
+    assert_eq!((reads.len(), away), (6, 3));
+}
+
+#[test]
+fn a_source_that_changes_while_it_is_read_is_not_stored() {
+    for (len, reads) in [(1000, 1), (LARGE, 6)] {
+        for changes_at in 0..reads {
+            let source = Watched {
+                changes_at: Some(changes_at),
+                ..Watched::new(len)
+            };
+            let (uploaded, ..) = source.upload(LIGHT, false, |_| {});
+            let error = uploaded.unwrap_err().to_string();
+            assert!(error.contains("it was modified"), "{changes_at}: {error}");
+        }
+    }
+}
