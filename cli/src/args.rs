@@ -202,6 +202,10 @@ pub(crate) struct DescribeArgs {
     /// Checksum that the server verifies and keeps (default: crc64nvme)
     #[arg(long, value_enum, value_name = "ALGORITHM")]
     pub(crate) checksum: Option<ChecksumArg>,
+    /// Where it is sent: behind the bytes, which are read once then, or ahead of them, which every
+    /// server takes (default: auto, a trailer on AWS and a header elsewhere)
+    #[arg(long, value_enum, value_name = "PLACE")]
+    pub(crate) checksum_placement: Option<PlacementArg>,
     /// Content type, such as text/plain
     #[arg(long, value_name = "TYPE")]
     pub(crate) content_type: Option<String>,
@@ -217,6 +221,13 @@ pub(crate) enum ChecksumArg {
     Crc32c,
     Sha256,
     Md5,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PlacementArg {
+    Auto,
+    Header,
+    Trailer,
 }
 
 #[derive(Debug, Args)]

@@ -8,13 +8,13 @@ use std::path::Path;
 use sans3_core::checksum::Algorithm;
 use sans3_core::etag::ETag;
 use sans3_core::operation::PutOptions;
-use sans3_core::session::SessionConfig;
+use sans3_core::session::{ChecksumPlacement, SessionConfig};
 use sans3_core::transfer::{Download, Downloaded, Length, Order, Upload, Uploaded};
 use sans3_platform::Environment;
 use sans3_platform::source::Source;
 use sans3_runtime::{Error, Replace};
 
-use crate::args::{ChecksumArg, ConnectionArgs, CpArgs};
+use crate::args::{ChecksumArg, ConnectionArgs, CpArgs, PlacementArg};
 use crate::bounds::{self, DEFAULT_PART_SIZE, Passage};
 use crate::config::Connection;
 use crate::engine::{Engine, Running};
@@ -37,7 +37,8 @@ pub(crate) async fn run(
     let wishes = Wishes::new(args, &copy)?;
     stdio::check(&copy)?;
     let resolved = Connection::resolve(connection, &Environment::from_process(), output)?;
-    let session = resolved.session(connection, &args.transfer)?;
+    let mut session = resolved.session(connection, &args.transfer)?;
+    session.checksums = placement(args.describe.checksum_placement);
     let (Copy::Up { object, .. } | Copy::Down { object, .. }) = &copy;
     let job = Job {
         site: resolved.site(&object.bucket, object.key.as_bytes()),
@@ -360,6 +361,14 @@ fn is_replaceable(path: &Path) -> bool {
     std::fs::metadata(path).map_or(true, |there| there.is_file() || there.is_dir())
 }
 
+const fn placement(arg: Option<PlacementArg>) -> ChecksumPlacement {
+    match arg {
+        None | Some(PlacementArg::Auto) => ChecksumPlacement::Auto,
+        Some(PlacementArg::Header) => ChecksumPlacement::Header,
+        Some(PlacementArg::Trailer) => ChecksumPlacement::Trailer,
+    }
+}
+
 /// Options that mean nothing in this direction are refused: whoever wrote them relies on them.
 fn refuse_misplaced(args: &CpArgs, is_upload: bool) -> Result<(), Failure> {
     let (condition, describe) = (&args.condition, &args.describe);
@@ -375,6 +384,10 @@ fn refuse_misplaced(args: &CpArgs, is_upload: bool) -> Result<(), Failure> {
     let uploads_only = [
         ("--if-none-match", condition.if_none_match.is_some()),
         ("--checksum", describe.checksum.is_some()),
+        (
+            "--checksum-placement",
+            describe.checksum_placement.is_some(),
+        ),
         ("--content-type", describe.content_type.is_some()),
         ("--metadata", !describe.metadata.is_empty()),
     ];

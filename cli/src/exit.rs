@@ -242,6 +242,9 @@ fn s3_advice(error: &S3Error, site: &Site) -> Option<String> {
     if let Some(advice) = region_advice(error, site) {
         return Some(advice);
     }
+    if error.is_of_trailer() {
+        return Some("try `--checksum-placement header`, which every server takes".into());
+    }
     let code = error.code.as_deref().unwrap_or_default();
     let object = matches!(
         error.operation,

@@ -1,5 +1,6 @@
 //! Who reads the bytes of an upload, and how often.
 
+#[expect(dead_code, reason = "other tests use the rest")]
 mod common;
 
 use std::cell::Cell;
@@ -11,8 +12,8 @@ use std::time::Duration;
 
 use common::{World, content, upload};
 use sans3_core::checksum::Algorithm;
-use sans3_core::session::SessionConfig;
-use sans3_core::transfer::Upload;
+use sans3_core::session::{ChecksumPlacement, SessionConfig};
+use sans3_core::transfer::{Upload, Verified};
 use sans3_runtime::buffer::BUFFER_SIZE;
 use sans3_runtime::{Error, Offload, ReadAt};
 
@@ -65,7 +66,8 @@ impl ReadAt for Watched {
         reads.push((offset, AWAY.get()));
         sleep(self.pace);
         let start = usize::try_from(offset).unwrap();
-        buf.copy_from_slice(&self.content[start..start + buf.len()]);
+        let bytes = self.content.get(start..start + buf.len());
+        buf.copy_from_slice(bytes.ok_or(io::ErrorKind::UnexpectedEof)?);
         Ok(())
     }
 
@@ -185,16 +187,97 @@ fn a_device_is_waited_for_by_threads_for_that() {
 }
 
 #[test]
+fn a_payload_with_its_checksum_behind_it_is_read_once() {
+    // Chunks of a slice, of less, and of more than one.
+    for (slice, reads) in [
+        (SLICE, vec![0, SLICE, 2 * SLICE]),
+        (200_000, vec![0, 200_000, 400_000]),
+        (300_000, vec![0, SLICE, 300_000]),
+        (SLICE + 1, vec![0, SLICE, SLICE + 1]),
+    ] {
+        for (is_quick, away) in [(true, 0), (false, reads.len())] {
+            let source = Watched {
+                is_quick,
+                ..Watched::new(LARGE)
+            };
+            let (uploaded, seen, left) = source.upload(LIGHT, false, |session| {
+                session.checksums = ChecksumPlacement::Trailer;
+                session.slice = slice.try_into().unwrap();
+            });
+            uploaded.unwrap();
+            // Each chunk may begin with a slice of its own.
+            let mut starts = seen.clone();
+            starts.dedup();
+            assert_eq!(starts, seen, "nothing is read twice");
+            assert!(reads.iter().all(|at| seen.contains(at)), "{seen:?}");
+            assert_eq!(left, if away > 0 { seen.len() } else { 0 });
+        }
+    }
+}
+
+#[test]
+fn a_signed_payload_is_hashed_first_wherever_checksums_stand() {
+    for algorithm in [Algorithm::Sha256, Algorithm::Md5] {
+        let (uploaded, reads, _) = Watched::new(LARGE).upload(algorithm, false, in_trailers);
+        uploaded.unwrap();
+        assert_eq!(reads.len(), 6, "{algorithm:?}");
+    }
+}
+
+#[test]
+fn bytes_in_memory_are_framed_where_they_lie() {
+    for slice in [8192, SLICE] {
+        let content = content(LARGE);
+        let mut world = World::offloading(
+            Away { is_here: false },
+            Box::new(|sent, ask| {
+                assert!(sent.headers.contains_key("x-amz-trailer"));
+                ask()
+            }),
+            |session| {
+                in_trailers(session);
+                session.slice = slice.try_into().unwrap();
+            },
+        );
+        let upload = Upload {
+            part_size: None,
+            ..upload()
+        };
+        let ticket = world.hub.ticket();
+        let uploading = world
+            .hub
+            .upload_bytes(upload, content.clone().into(), &ticket);
+        let uploaded = world.run(uploading).unwrap();
+        assert_eq!(uploaded.verified, Verified::FullObject(LIGHT));
+        assert!(world.stored() == Some(content), "chunks of {slice}");
+    }
+}
+
+#[test]
 fn a_source_that_changes_while_it_is_read_is_not_stored() {
-    for (len, reads) in [(1000, 1), (LARGE, 6)] {
+    for (len, reads, settle) in [
+        (1000, 1, in_headers as fn(&mut SessionConfig)),
+        (1000, 1, in_trailers),
+        (LARGE, 6, in_headers),
+        (LARGE, 3, in_trailers),
+    ] {
         for changes_at in 0..reads {
             let source = Watched {
                 changes_at: Some(changes_at),
                 ..Watched::new(len)
             };
-            let (uploaded, ..) = source.upload(LIGHT, false, |_| {});
+            let (uploaded, seen, _) = source.upload(LIGHT, false, settle);
             let error = uploaded.unwrap_err().to_string();
             assert!(error.contains("it was modified"), "{changes_at}: {error}");
+            assert!(seen.len() <= reads);
         }
     }
+}
+
+const fn in_headers(session: &mut SessionConfig) {
+    session.checksums = ChecksumPlacement::Header;
+}
+
+const fn in_trailers(session: &mut SessionConfig) {
+    session.checksums = ChecksumPlacement::Trailer;
 }

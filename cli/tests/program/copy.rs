@@ -44,6 +44,34 @@ fn a_file_goes_up_in_parts_and_comes_back_in_ranges() {
 }
 
 #[test]
+fn checksums_stand_where_they_are_wanted() {
+    let world = World::new();
+    let content = bytes(6 * MIB);
+    let file = world.dir.write("file", &content);
+    let file = file.to_str().unwrap();
+    for (place, target) in [("auto", "a"), ("header", "h"), ("trailer", "t")] {
+        let uri = format!("s3://bucket/{target}");
+        let words = ["cp", file, &uri, "--checksum-placement", place];
+        let up = world.run(words).ok();
+        assert!(
+            up.stderr
+                .contains("verified by the whole object's CRC64NVME"),
+            "{}",
+            up.stderr
+        );
+        assert!(world.object(target).unwrap() == content, "{place}");
+    }
+    let copy = world.dir.path("copy");
+    let words = ["cp", "s3://bucket/t", copy.to_str().unwrap()];
+    let down = world.run(words.iter().chain(&["--checksum-placement", "header"]));
+    assert!(
+        down.stderr.contains("--checksum-placement is for uploads"),
+        "{}",
+        down.stderr
+    );
+}
+
+#[test]
 fn streams_of_any_length_go_up_and_down() {
     let world = World::new();
     for len in [0, 1, 5 * MIB, 13 * MIB + 1] {

@@ -1,9 +1,11 @@
+use core::num::NonZeroU64;
 use std::sync::Arc;
 
 use http::HeaderValue;
 
-use super::Deadlines;
 use super::stall::StallPolicy;
+use super::{Deadlines, Payload};
+use crate::checksum::Algorithm;
 use crate::endpoint::Endpoint;
 use crate::retry::ClockSkew;
 use crate::sign::Signer;
@@ -20,4 +22,20 @@ pub(crate) struct Context {
     pub(crate) deadlines: Deadlines,
     pub(crate) stall: StallPolicy,
     pub(crate) user_agent: HeaderValue,
+    /// Bytes of payload a chunk, where the endpoint takes checksums in trailers.
+    pub(crate) trailers: Option<Slice>,
+}
+
+/// Bytes of payload that are handed over at once.
+pub(crate) type Slice = NonZeroU64;
+
+impl Context {
+    /// In which chunks a payload is framed, if it is: one that fits a slice is held whole by whoever
+    /// sends it, so that its checksum can as well stand in a header; a SHA-256 is also signed; and MD5
+    /// has no trailer.
+    pub(super) fn framing(&self, payload: &Payload) -> Option<Slice> {
+        let is_signed = matches!(payload.algorithm, Algorithm::Sha256 | Algorithm::Md5);
+        self.trailers
+            .filter(|slice| payload.len > slice.get() && !is_signed)
+    }
 }

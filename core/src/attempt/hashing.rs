@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use super::outcome::{Failure, Outcome};
+use super::sendable::Proof;
 use super::{AttemptId, Context, ErasedOperation, Exchange, Payload, Sendable};
 use crate::checksum::{Algorithm, Checksum, Hasher};
 use crate::error::SourceError;
@@ -100,7 +101,7 @@ impl Hashing {
             id,
             context,
             Exchange::Write(operation, payload),
-            Some(checksum),
+            Proof::Header(checksum),
         ))
     }
 
@@ -157,7 +158,7 @@ impl BodyCheck {
     }
 }
 
-fn changed(offset: u64, expected: &Checksum, seen: &Checksum) -> SourceError {
+pub(super) fn changed(offset: u64, expected: &Checksum, seen: &Checksum) -> SourceError {
     SourceError::Changed(format!(
         "the bytes at offset {offset} had {expected} and now have {seen}"
     ))

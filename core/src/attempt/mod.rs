@@ -11,7 +11,7 @@
 //!
 //! | state | what the adapter does | what can end it early |
 //! |---|---|---|
-//! | [`Hashing`] | reads the payload once, for the checksum that stands in a header | the source fails, or has changed |
+//! | [`Hashing`] | reads the payload once, where its checksum stands in a header | the source fails, or has changed |
 //! | [`Sendable`] | signs now, sends, waits for the head | no connection, no answer in time, a broken source |
 //! | [`Receiving`] | reads the body, hands in each chunk, puts it where [`Placement`] says | a stall, a broken connection, a full disk |
 //!
@@ -33,6 +33,7 @@
 
 mod context;
 mod erased;
+mod framing;
 mod hashing;
 mod outcome;
 mod read;
@@ -44,13 +45,15 @@ use core::fmt;
 use core::time::Duration;
 use std::sync::Arc;
 
-pub(crate) use context::Context;
+pub(crate) use context::{Context, Slice};
 pub(crate) use erased::ErasedOperation;
+pub use framing::Framing;
 pub use hashing::{BodyCheck, Hashing};
 pub(crate) use outcome::{Ending, Failure, ReadReport, Version};
 pub use outcome::{Outcome, Sent};
 pub(crate) use read::{Pinned, Read, Skip};
 pub use receiving::{Placement, Receiving, StopReading};
+pub(crate) use sendable::Proof;
 pub use sendable::{BodySource, Sendable};
 pub(crate) use stall::StallPolicy;
 
@@ -167,10 +170,13 @@ impl Attempt {
             exchange,
         } = self;
         match exchange {
-            Exchange::Write(operation, payload) => {
+            Exchange::Write(operation, payload) if context.framing(&payload).is_none() => {
                 Ready::Hash(Hashing::new(id, context, operation, payload))
             }
-            exchange => Ready::Send(Sendable::new(id, context, exchange, None)),
+            exchange @ Exchange::Write(..) => {
+                Ready::Send(Sendable::new(id, context, exchange, Proof::trailer()))
+            }
+            exchange => Ready::Send(Sendable::new(id, context, exchange, Proof::None)),
         }
     }
 }

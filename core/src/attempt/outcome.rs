@@ -36,8 +36,12 @@ pub struct Outcome {
     pub(crate) generation: u32,
     /// The correction of the clock that it was signed with.
     pub(crate) skew: ClockSkew,
-    /// The part of the source that the request carried, and its digest.
+    /// The part of the source that the request carried, and its digest. Absent where a digest that
+    /// follows the bytes was not reached.
     pub(crate) payload: Option<(u64, u64, Checksum)>,
+    /// Whether its digest went, or was to go, into a trailer.
+    #[cfg_attr(feature = "trace", serde(default))]
+    pub(crate) framed: bool,
     pub(crate) reusable: bool,
 }
 
@@ -194,6 +198,7 @@ impl Outcome {
             generation: 0,
             skew: ClockSkew::new(),
             payload: None,
+            framed: false,
             reusable: false,
         }
     }

@@ -40,6 +40,7 @@ struct Known {
     answered_at: UnixTime,
     date: Option<UnixTime>,
     payload: Option<(u64, u64, Checksum)>,
+    framed: bool,
     /// Whether the connection is good for more if the body ends well.
     reusable: bool,
 }
@@ -98,7 +99,12 @@ impl Receiving {
         sent: Sent,
         wall: UnixTime,
     ) -> Result<Self, Outcome> {
-        let payload = sendable.payload();
+        let (payload, framed) = (sendable.payload(), sendable.is_framed());
+        // Whatever the adapter says: a digest that is not reached was not sent.
+        let sent = match sent {
+            Sent::All if sendable.is_unfinished() => Sent::Part,
+            sent => sent,
+        };
         let kind = sendable.kind();
         let Sendable {
             id,
@@ -134,6 +140,7 @@ impl Receiving {
                     answered_at: wall,
                     date,
                     payload,
+                    framed,
                     reusable: sent == Sent::All && is_clean(head.status),
                 },
                 clock: StallClock::new(context.stall),
@@ -145,6 +152,7 @@ impl Receiving {
                 answered_at: Some(wall),
                 date,
                 payload,
+                framed,
                 ..Outcome::failed(id, &context, failure)
             }),
         }
@@ -257,7 +265,10 @@ impl Receiving {
 }
 
 impl Known {
-    fn outcome(self, ending: Ending, reusable: bool) -> Outcome {
+    fn outcome(self, mut ending: Ending, reusable: bool) -> Outcome {
+        if let Ending::Failed(Failure::Refused(error)) = &mut ending {
+            error.in_trailer = self.framed;
+        }
         Outcome {
             id: self.id,
             ending,
@@ -267,6 +278,7 @@ impl Known {
             generation: self.generation,
             skew: self.skew,
             payload: self.payload,
+            framed: self.framed,
             reusable,
         }
     }
@@ -387,7 +399,7 @@ mod tests {
     use std::sync::OnceLock;
 
     use super::*;
-    use crate::attempt::{Context, Deadlines, StallPolicy};
+    use crate::attempt::{Context, Deadlines, Proof, StallPolicy};
     use crate::endpoint::{BucketName, Endpoint, ObjectKey, Region};
     use crate::operation::DeleteObject;
     use crate::sign::Signer;
@@ -411,6 +423,7 @@ mod tests {
                 least: 1,
             },
             user_agent: header::HeaderValue::from_static("test"),
+            trailers: None,
         };
         let (bucket, key) = (BucketName::new("bucket"), ObjectKey::new("key"));
         let operation = DeleteObject::new(bucket.unwrap(), key.unwrap());
@@ -421,7 +434,7 @@ mod tests {
             },
             context,
             exchange: Exchange::Call(Arc::new(operation)),
-            checksum: None,
+            proof: Proof::None,
             signed_at: OnceLock::new(),
         };
         let mut head = http::Response::builder().status(status);

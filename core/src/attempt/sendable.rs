@@ -5,13 +5,17 @@ use http::{HeaderValue, Method, header};
 
 use super::outcome::{Failure, Outcome, Sent};
 use super::receiving::Receiving;
-use super::{AttemptId, BodyCheck, Context, Exchange};
+use super::{AttemptId, BodyCheck, Context, Exchange, Framing};
+use crate::checksum::chunked::TrailerDigest;
 use crate::checksum::{Algorithm, Checksum};
 use crate::error::{SourceError, SpecError, TransportErrorKind};
 use crate::operation::OperationKind;
 use crate::request::Unsigned;
 use crate::sign::PayloadHash;
 use crate::time::UnixTime;
+
+/// What `x-amz-content-sha256` says of a body that is framed.
+const FRAMED: &str = "STREAMING-UNSIGNED-PAYLOAD-TRAILER";
 
 /// An attempt that can be sent.
 #[derive(Debug)]
@@ -20,10 +24,21 @@ pub struct Sendable {
     pub(super) id: AttemptId,
     pub(super) context: Context,
     pub(super) exchange: Exchange,
-    /// The payload's checksum, where the body comes from the source.
-    pub(super) checksum: Option<Checksum>,
+    /// What proves the payload, where the body comes from the source.
+    pub(super) proof: Proof,
     /// For which wall time the request was signed first.
     pub(super) signed_at: OnceLock<UnixTime>,
+}
+
+/// Where the checksum of a payload is.
+#[derive(Clone, Debug)]
+pub(crate) enum Proof {
+    /// The request carries no payload.
+    None,
+    /// In a header, and known.
+    Header(Checksum),
+    /// In a trailer, and known once the payload was sent.
+    Trailer(TrailerDigest),
 }
 
 /// Where the body of a request comes from.
@@ -42,6 +57,24 @@ pub enum BodySource {
         /// For an adapter that reads the source a second time: checks that it is unchanged.
         check: BodyCheck,
     },
+    /// It is in the transfer's source, and framed as it is sent: its checksum follows in a trailer.
+    Framed(Framing),
+}
+
+impl Proof {
+    /// In a trailer, before anything of the payload was read.
+    pub(crate) fn trailer() -> Self {
+        Self::Trailer(TrailerDigest::default())
+    }
+
+    /// The checksum, once it is known.
+    fn checksum(&self) -> Option<Checksum> {
+        match self {
+            Self::None => None,
+            Self::Header(checksum) => Some(*checksum),
+            Self::Trailer(digest) => digest.get(),
+        }
+    }
 }
 
 impl Sendable {
@@ -49,13 +82,13 @@ impl Sendable {
         id: AttemptId,
         context: Context,
         exchange: Exchange,
-        checksum: Option<Checksum>,
+        proof: Proof,
     ) -> Self {
         Self {
             id,
             context,
             exchange,
-            checksum,
+            proof,
             signed_at: OnceLock::new(),
         }
     }
@@ -75,13 +108,16 @@ impl Sendable {
     /// The outcome, where the request can't be signed, for example because of a header that
     /// callers may not set.
     pub fn request(&self, wall: UnixTime) -> Result<http::Request<BodySource>, Outcome> {
-        let (mut unsigned, body) = self.describe();
+        let (mut unsigned, body) = self
+            .describe()
+            .map_err(|error| self.fail(Failure::Spec(error)))?;
         let headers = &mut unsigned.headers;
         headers.insert(header::USER_AGENT, self.context.user_agent.clone());
         let len = match &body {
             BodySource::Empty => 0,
             BodySource::Inline(bytes) => bytes.len() as u64,
             BodySource::Source { len, .. } => *len,
+            BodySource::Framed(framing) => framing.encoded_len(),
         };
         // A length of zero upsets some servers on GET and is asked for by all on PUT and POST
         // (https://github.com/awslabs/mountpoint-s3/issues/1381).
@@ -91,7 +127,12 @@ impl Sendable {
         let now = self.context.skew.correct(wall);
         let hash = || self.payload_hash(&body);
         match self.context.signer.seal(unsigned, hash, now) {
-            Ok(request) => {
+            Ok(mut request) => {
+                if let BodySource::Framed(_) = body {
+                    // Servers know the framing by it, also where nothing is signed.
+                    let fields = request.headers_mut();
+                    fields.insert("x-amz-content-sha256", HeaderValue::from_static(FRAMED));
+                }
                 self.signed_at.get_or_init(|| wall);
                 Ok(request.map(|()| body))
             }
@@ -141,9 +182,10 @@ impl Sendable {
         }
     }
 
-    /// The part of the source that the request carries, and its digest.
+    /// The part of the source that the request carries, and its digest; `None` as long as that is not
+    /// known.
     pub(super) fn payload(&self) -> Option<(u64, u64, Checksum)> {
-        match (&self.exchange, self.checksum) {
+        match (&self.exchange, self.proof.checksum()) {
             (Exchange::Write(_, payload), Some(checksum)) => {
                 Some((payload.offset, payload.len, checksum))
             }
@@ -151,54 +193,71 @@ impl Sendable {
         }
     }
 
+    /// Whether the checksum goes into a trailer.
+    pub(super) const fn is_framed(&self) -> bool {
+        matches!(self.proof, Proof::Trailer(_))
+    }
+
+    /// Whether a body was to be sent, and has not been read to its end.
+    pub(super) fn is_unfinished(&self) -> bool {
+        self.is_framed() && self.payload().is_none()
+    }
+
     fn fail(&self, failure: Failure) -> Outcome {
         let payload = self.payload();
         Outcome {
             payload,
+            framed: self.is_framed(),
             signed_at: self.signed_at.get().copied(),
             ..Outcome::failed(self.id, &self.context, failure)
         }
     }
 
-    fn describe(&self) -> (Unsigned, BodySource) {
+    fn describe(&self) -> Result<(Unsigned, BodySource), SpecError> {
         let endpoint = &self.context.endpoint;
-        match &self.exchange {
+        let (operation, payload) = match &self.exchange {
             Exchange::Call(operation) => {
-                let unsigned = operation.request(endpoint);
                 let payload = operation.payload();
                 let body = if payload.is_empty() {
                     BodySource::Empty
                 } else {
                     BodySource::Inline(payload)
                 };
-                (unsigned, body)
+                return Ok((operation.request(endpoint), body));
             }
-            Exchange::Read(read) => (read.get.request(endpoint), BodySource::Empty),
-            Exchange::Write(operation, payload) => {
-                let mut unsigned = operation.request(endpoint);
-                let Some(checksum) = self.checksum else {
-                    // Hashing always comes first; an unhashed payload is sent unproved, not lost.
-                    return (unsigned, BodySource::Empty);
-                };
+            Exchange::Read(read) => return Ok((read.get.request(endpoint), BodySource::Empty)),
+            Exchange::Write(operation, payload) => (operation, payload),
+        };
+        let mut unsigned = operation.request(endpoint);
+        let body = match (&self.proof, self.context.framing(payload)) {
+            (Proof::Header(checksum), _) => {
                 let header = checksum.algorithm.header();
                 unsigned.headers.insert(header, checksum.header_value());
-                let check = BodyCheck::new(payload, checksum);
-                let body = BodySource::Source {
+                BodySource::Source {
                     offset: payload.offset,
                     len: payload.len,
-                    check,
-                };
-                (unsigned, body)
+                    check: BodyCheck::new(payload, *checksum),
+                }
             }
-        }
+            (Proof::Trailer(digest), Some(slice)) => {
+                let framing = Framing::new(payload, slice, digest)?;
+                framing.announce(&mut unsigned.headers);
+                BodySource::Framed(framing)
+            }
+            // An unhashed payload is sent without its bytes, not without its proof.
+            (Proof::Trailer(_) | Proof::None, _) => BodySource::Empty,
+        };
+        Ok((unsigned, body))
     }
 
     /// What is signed of the body. A SHA-256 that the caller asked for also signs the payload of a
     /// write; otherwise the checksum header, which is signed, stands for the bytes.
     fn payload_hash(&self, body: &BodySource) -> PayloadHash {
         match (&self.exchange, body) {
+            (_, BodySource::Framed(_)) => PayloadHash::StreamingUnsignedTrailer,
             (Exchange::Write(..), _) => self
-                .checksum
+                .proof
+                .checksum()
                 .filter(|checksum| checksum.algorithm == Algorithm::Sha256)
                 .and_then(|checksum| checksum.digest.as_bytes().try_into().ok())
                 .map_or(PayloadHash::Unsigned, PayloadHash::Sha256),

@@ -25,6 +25,9 @@ pub struct S3Error {
     pub region: Option<String>,
     /// `x-amz-retry-after` exactly as sent, in milliseconds by its definition.
     pub retry_after: Option<String>,
+    /// Whether the request had its checksum in a trailer, which not every server takes.
+    #[cfg_attr(feature = "trace", serde(default))]
+    pub in_trailer: bool,
 }
 
 impl S3Error {
@@ -38,7 +41,14 @@ impl S3Error {
             request_id: None,
             region: None,
             retry_after: None,
+            in_trailer: false,
         }
+    }
+
+    /// Whether the refusal may be of the trailer that the request had its checksum in: the statuses
+    /// of servers that do not know the framing.
+    pub const fn is_of_trailer(&self) -> bool {
+        self.in_trailer && matches!(self.status, 400 | 411 | 415 | 501)
     }
 
     /// Whether the error has this code.
@@ -62,6 +72,12 @@ impl fmt::Display for S3Error {
         }
         if let Some(id) = &self.request_id {
             write!(f, " (request id {})", excerpt(id.as_bytes()))?;
+        }
+        if self.is_of_trailer() {
+            f.write_str(
+                "; the request had its checksum in a trailer: if the server takes none there, set \
+                 the checksum placement to `header`",
+            )?;
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-use core::num::{NonZeroU16, NonZeroU32};
+use core::num::{NonZeroU16, NonZeroU32, NonZeroU64};
 use core::time::Duration;
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use http::HeaderValue;
 
 use super::CredentialSource;
 use crate::attempt::{Deadlines, StallPolicy};
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Scheme};
 use crate::operation::OperationKind;
 use crate::part::Limits;
 use crate::retry::RetryPolicy;
@@ -39,10 +39,40 @@ pub struct SessionConfig {
     pub retry_budget: u32,
     /// How long to wait for what.
     pub timeouts: Timeouts,
+    /// Where the checksum of a payload stands.
+    pub checksums: ChecksumPlacement,
+    /// Bytes of payload that an adapter holds at once: it reads, hashes and sends a source in slices
+    /// of this size. 256 KiB. A payload that fits one has its checksum in a header always; a longer
+    /// one with its checksum in a trailer is framed in chunks of it, of which S3 takes none below
+    /// 8 KiB.
+    pub slice: NonZeroU64,
     /// S3's limits on parts and sizes.
     pub limits: Limits,
     /// The `User-Agent`.
     pub user_agent: HeaderValue,
+}
+
+/// Where the checksum of a payload stands, which decides how often a source is read.
+///
+/// A payload whose checksum is in a header is read twice: once to be hashed and once to be sent. One
+/// whose checksum follows in a trailer is read, hashed and sent at once; it has to be framed for that
+/// ("Trailing checksums", S3 user guide), and a server that does not know the framing refuses it, or
+/// stores it as if it were the object: then the transfer fails. There is no way back to headers within
+/// a session.
+///
+/// SHA-256, which also signs the payload, and MD5 stand in a header always.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub enum ChecksumPlacement {
+    /// In a trailer on AWS over TLS, in a header on custom endpoints: many other servers refuse the
+    /// framing.
+    #[default]
+    Auto,
+    /// In a header, the one form that every S3 server stores right.
+    Header,
+    /// In a trailer, wherever requests go.
+    Trailer,
 }
 
 /// How long to wait, at most, before an exchange is given up and retried.
@@ -93,6 +123,8 @@ impl SessionConfig {
             part_attempts: NonZeroU32::MIN.saturating_add(9),
             retry_budget: 500,
             timeouts: Timeouts::default(),
+            checksums: ChecksumPlacement::default(),
+            slice: NonZeroU64::MIN.saturating_add((256 << 10) - 1),
             limits: Limits::default(),
             user_agent: HeaderValue::from_static(USER_AGENT),
         }
@@ -126,6 +158,17 @@ impl SessionConfig {
     /// while another is sent.
     pub const fn largest_buffered_part(&self) -> u64 {
         self.memory / 2
+    }
+
+    /// In which chunks payloads are framed that have their checksum in a trailer, if any have.
+    pub(crate) fn trailers(&self) -> Option<NonZeroU64> {
+        let endpoint = &self.endpoint;
+        let takes = match self.checksums {
+            ChecksumPlacement::Auto => !endpoint.is_custom() && endpoint.scheme() == Scheme::Https,
+            ChecksumPlacement::Header => false,
+            ChecksumPlacement::Trailer => true,
+        };
+        takes.then_some(self.slice)
     }
 
     pub(crate) const fn deadlines(&self, head: Duration) -> Deadlines {

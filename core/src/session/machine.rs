@@ -410,6 +410,7 @@ impl Session {
             deadlines,
             stall: config.stall_policy(kind),
             user_agent: config.user_agent.clone(),
+            trailers: config.trailers(),
         };
         Step::Start(Attempt {
             id,

@@ -37,7 +37,7 @@ mod machine;
 mod notice;
 mod step;
 
-pub use config::{SessionConfig, Timeouts};
+pub use config::{ChecksumPlacement, SessionConfig, Timeouts};
 pub use credentials::CredentialSource;
 pub(crate) use credentials::CredentialState;
 pub(crate) use machine::Shared;

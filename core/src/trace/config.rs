@@ -1,4 +1,4 @@
-use core::num::{NonZeroU16, NonZeroU32};
+use core::num::{NonZeroU16, NonZeroU32, NonZeroU64};
 use std::sync::Arc;
 
 use http::HeaderValue;
@@ -9,7 +9,7 @@ use super::replay::stand_in;
 use crate::endpoint::Endpoint;
 use crate::part::Limits;
 use crate::retry::RetryPolicy;
-use crate::session::{CredentialSource, SessionConfig, Timeouts};
+use crate::session::{ChecksumPlacement, CredentialSource, SessionConfig, Timeouts};
 
 /// A [`SessionConfig`] without credentials.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,6 +24,11 @@ pub struct Config {
     part_attempts: NonZeroU32,
     retry_budget: u32,
     timeouts: Timeouts,
+    /// Absent where all checksums stood in headers.
+    #[serde(default = "in_headers")]
+    checksums: ChecksumPlacement,
+    #[serde(default)]
+    slice: Option<NonZeroU64>,
     limits: Limits,
     #[serde(with = "opaque")]
     user_agent: Option<HeaderValue>,
@@ -39,6 +44,10 @@ pub enum Signing {
     Static,
     /// They were asked for.
     Provided,
+}
+
+const fn in_headers() -> ChecksumPlacement {
+    ChecksumPlacement::Header
 }
 
 impl From<&SessionConfig> for Config {
@@ -57,6 +66,8 @@ impl From<&SessionConfig> for Config {
             part_attempts: config.part_attempts,
             retry_budget: config.retry_budget,
             timeouts: config.timeouts,
+            checksums: config.checksums,
+            slice: Some(config.slice),
             limits: config.limits,
             user_agent: Some(config.user_agent.clone()),
         }
@@ -79,6 +90,8 @@ impl From<Config> for SessionConfig {
         session.part_attempts = config.part_attempts;
         session.retry_budget = config.retry_budget;
         session.timeouts = config.timeouts;
+        session.checksums = config.checksums;
+        session.slice = config.slice.unwrap_or(session.slice);
         session.limits = config.limits;
         if let Some(user_agent) = config.user_agent {
             session.user_agent = user_agent;

@@ -2,7 +2,7 @@ use core::fmt;
 use std::collections::BTreeMap;
 
 use super::{Asked, Head, Heard, Record, Request, Spec, VERSION};
-use crate::attempt::{Attempt, AttemptId, Context, Exchange, Outcome, Sendable, TransferId};
+use crate::attempt::{Attempt, AttemptId, Context, Exchange, Outcome, Proof, Sendable, TransferId};
 use crate::error::TransferError;
 use crate::session::{Accepted, Blocked, Input, Session, SessionConfig, Step};
 use crate::time::Instant;
@@ -138,8 +138,12 @@ impl Recorder {
             .get(&serial)
             .filter(|flight| flight.id == outcome.id)?;
         let flight = self.flights.remove(&serial)?;
-        let checksum = outcome.payload.map(|(_, _, checksum)| checksum);
-        let sendable = Sendable::new(flight.id, flight.context, flight.exchange, checksum);
+        let proof = match outcome.payload {
+            _ if outcome.framed => Proof::trailer(),
+            Some((_, _, checksum)) => Proof::Header(checksum),
+            None => Proof::None,
+        };
+        let sendable = Sendable::new(flight.id, flight.context, flight.exchange, proof);
         let request = sendable.request(outcome.signed_at?).ok()?;
         Some(Request::of(&request))
     }

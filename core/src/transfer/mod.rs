@@ -29,7 +29,7 @@ mod work;
 pub use call::Call;
 pub use download::{Download, Downloaded, Order};
 pub use listing::{Listing, Page};
-pub use upload::{Length, Upload, Uploaded};
+pub use upload::{Confirm, Length, Upload, Uploaded};
 pub use verified::Verified;
 pub(crate) use work::{Counters, Cx, Next, Start, Work};
 

@@ -242,6 +242,10 @@ fn is_transient_refusal(error: &S3Error) -> bool {
         "XAmzContentSHA256Mismatch",
         "IncompleteBody",
     ];
+    // The server has hashed a framing that it does not know.
+    if error.in_trailer && error.is("XAmzContentSHA256Mismatch") {
+        return false;
+    }
     let conflict = ["ConditionalRequestConflict", "OperationAborted"];
     DAMAGED.iter().any(|code| error.is(code))
         || (error.operation != OperationKind::CompleteMultipartUpload

@@ -1,6 +1,7 @@
 //! The sending half of an exchange, which also watches for the answer.
 
 use std::io::IoSlice;
+use std::mem;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,9 @@ use sans3_runtime::net::Fault;
 
 use super::wire::Wire;
 use super::{TURN, misread};
+
+/// The longest line that frames a chunk, and more.
+const LINE: usize = 64;
 
 /// A request on its way, and the wait for its answer's head.
 ///
@@ -168,7 +172,10 @@ impl<'a> Sending<'a> {
             Stage::Announcing => {}
             Stage::Writing if !self.slice.is_empty() => {}
             Stage::Writing => match self.body.poll_next(cx) {
-                Poll::Ready(Some(slice)) => self.slice = slice?,
+                Poll::Ready(Some(slice)) => {
+                    self.slice = slice?;
+                    self.gather(cx)?;
+                }
                 Poll::Ready(None) => {}
                 // The head goes ahead; otherwise it leaves together with the first bytes.
                 Poll::Pending if self.head.is_empty() => return Poll::Pending,
@@ -196,6 +203,22 @@ impl<'a> Sending<'a> {
             }
         }
         Poll::Ready(Ok(wrote))
+    }
+
+    /// A line that frames what follows leaves together with it, by one call.
+    fn gather(&mut self, cx: &mut Context<'_>) -> Result<(), SourceError> {
+        if self.slice.len() > LINE || self.body.left() == 0 {
+            return Ok(());
+        }
+        if let Poll::Ready(Some(next)) = self.body.poll_next(cx) {
+            let line = mem::replace(&mut self.slice, next?);
+            self.head = if self.head.is_empty() {
+                line
+            } else {
+                [&*self.head, &*line].concat().into()
+            };
+        }
+        Ok(())
     }
 
     /// Whether the stream has taken all that is to leave before anything else happens.

@@ -1,18 +1,17 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use sans3_core::attempt::{BodyCheck, BodySource};
+use sans3_core::attempt::{BodySource, Framing};
 use sans3_core::error::SourceError;
 
-use super::{FileSource, Kind, Source, hash};
+use super::reader::{Guard, Reader};
+use super::{Kind, Source};
 use crate::Offload;
 use crate::buffer::BUFFER_SIZE;
-use crate::promise::{Pending, promise};
 use crate::task::Pulse;
 
 /// How much is handed over at once.
@@ -32,24 +31,25 @@ pub struct Body {
 }
 
 enum Content {
-    Memory(VecDeque<Bytes>),
+    Memory(Pieces),
     File(Reader),
     Failed(SourceError),
 }
 
-struct Reader {
-    file: Arc<FileSource>,
-    offload: Arc<dyn Offload>,
-    at: u64,
-    end: u64,
-    /// Goes along with each slice that is read, and is gone with the last one.
-    check: Option<BodyCheck>,
-    /// The slice that a thread for what blocks is reading.
-    ahead: Option<Pending<Read>>,
+/// Bytes that are in memory, and what frames them.
+struct Pieces {
+    left: VecDeque<Bytes>,
+    framing: Option<Framing>,
+    /// Bytes that were framed, and are to be sent before any others.
+    framed: Option<Bytes>,
 }
 
-/// A slice, and what is to check the next one.
-type Read = Result<(Bytes, Option<BodyCheck>), SourceError>;
+/// What is to be sent next.
+pub(super) struct Slice {
+    pub(super) bytes: Bytes,
+    /// How many of them are payload.
+    pub(super) payload: usize,
+}
 
 impl Body {
     /// The body that `content` describes, of which `source` has the payload, unless it was `kept`.
@@ -61,23 +61,27 @@ impl Body {
         pulse: &Pulse,
         offload: &Arc<dyn Offload>,
     ) -> Self {
-        let (offset, len, check) = match content {
+        let (offset, len, guard) = match content {
             BodySource::Empty => return Self::inline(Bytes::new()),
             BodySource::Inline(bytes) => return Self::inline(bytes),
-            BodySource::Source { offset, len, check } => (offset, len, check),
+            BodySource::Source { offset, len, check } => (offset, len, Guard::Check(check)),
+            BodySource::Framed(framing) => (framing.offset(), framing.len(), Guard::Frame(framing)),
         };
+        let left = guard.body_len(len);
         let content = match (&source.0, kept) {
             // What was hashed is what is sent.
-            (_, Some(kept)) if kept.len() as u64 == len => Content::Memory(VecDeque::from([kept])),
-            (Kind::File(file), _) => Content::File(Reader::new(file, offload, offset, len, check)),
+            (_, Some(kept)) if kept.len() as u64 == len => {
+                Content::Memory(Pieces::new(VecDeque::from([kept]), guard))
+            }
+            (Kind::File(file), _) => Content::File(Reader::new(file, offload, offset, len, guard)),
             _ => match source.in_memory(offset, len) {
-                Ok(pieces) => Content::Memory(pieces),
+                Ok(pieces) => Content::Memory(Pieces::new(pieces, guard)),
                 Err(error) => Content::Failed(error),
             },
         };
         Self {
             content,
-            left: len,
+            left,
             pulse: Some(pulse.clone()),
         }
     }
@@ -86,7 +90,11 @@ impl Body {
     pub fn inline(bytes: Bytes) -> Self {
         Self {
             left: bytes.len() as u64,
-            content: Content::Memory(VecDeque::from([bytes])),
+            content: Content::Memory(Pieces {
+                left: VecDeque::from([bytes]),
+                framing: None,
+                framed: None,
+            }),
             pulse: None,
         }
     }
@@ -102,17 +110,17 @@ impl Body {
             return Poll::Ready(None);
         }
         let slice = match &mut self.content {
-            Content::Memory(pieces) => next_piece(pieces),
+            Content::Memory(pieces) => pieces.next(),
             Content::File(reader) => ready!(reader.poll_next(cx)),
             Content::Failed(error) => Err(error.clone()),
         };
-        if let Ok(bytes) = &slice {
-            self.left = self.left.saturating_sub(bytes.len() as u64);
+        if let Ok(slice) = &slice {
+            self.left = self.left.saturating_sub(slice.bytes.len() as u64);
             if let Some(pulse) = &self.pulse {
-                pulse.moved(bytes.len());
+                pulse.moved(slice.payload);
             }
         }
-        Poll::Ready(Some(slice))
+        Poll::Ready(Some(slice.map(|slice| slice.bytes)))
     }
 
     /// The next slice, never an empty one; `None` at the end.
@@ -134,76 +142,57 @@ pub(super) fn next_piece(pieces: &mut VecDeque<Bytes>) -> Result<Bytes, SourceEr
     Err(SourceError::Read("the source ended early".into()))
 }
 
-impl Reader {
-    fn new(
-        file: &Arc<FileSource>,
-        offload: &Arc<dyn Offload>,
-        offset: u64,
-        len: u64,
-        check: BodyCheck,
-    ) -> Self {
-        let mut reader = Self {
-            file: Arc::clone(file),
-            offload: Arc::clone(offload),
-            at: offset,
-            end: offset.saturating_add(len),
-            check: Some(check),
-            ahead: None,
+impl Pieces {
+    fn new(left: VecDeque<Bytes>, guard: Guard) -> Self {
+        let framing = match guard {
+            // Bytes in memory stay what they are.
+            Guard::Check(_) => None,
+            Guard::Frame(framing) => Some(framing),
         };
-        reader.read_ahead();
-        reader
+        Self {
+            left,
+            framing,
+            framed: None,
+        }
     }
 
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, SourceError>> {
-        let read = match (&mut self.ahead, self.check.take()) {
-            (Some(ahead), _) => {
-                let lost = || Err(SourceError::Read("the thread that reads was lost".into()));
-                ready!(Pin::new(ahead).poll(cx)).unwrap_or_else(lost)
+    fn next(&mut self) -> Result<Slice, SourceError> {
+        if let Some(bytes) = self.framed.take() {
+            return Ok(Slice::payload(bytes));
+        }
+        match &mut self.framing {
+            None => next_piece(&mut self.left).map(Slice::payload),
+            Some(framing) if framing.room() > 0 => {
+                let mut bytes = next_piece(&mut self.left)?;
+                let frame = framing.frame(&bytes)?;
+                let rest = bytes.split_off(frame.payload);
+                if !rest.is_empty() {
+                    self.left.push_front(rest);
+                }
+                if frame.before.is_empty() {
+                    return Ok(Slice::payload(bytes));
+                }
+                self.framed = Some(bytes);
+                Ok(Slice::frame(frame.before))
             }
-            (None, Some(check)) => read(&self.file, self.at, self.end, check),
-            (None, None) => Err(SourceError::Read("the source has ended".into())),
-        };
-        self.ahead = None;
-        Poll::Ready(read.map(|(bytes, check)| {
-            self.at = self.at.saturating_add(bytes.len() as u64);
-            self.check = check;
-            self.read_ahead();
-            bytes
-        }))
-    }
-
-    /// Where reading takes time the next slice is read while this one is sent.
-    fn read_ahead(&mut self) {
-        if self.reads_here() {
-            return;
+            Some(_) => {
+                let end = self.framing.take().map(Framing::finish);
+                end.transpose()
+                    .map(|end| Slice::frame(end.unwrap_or_default()))
+            }
         }
-        if let Some(check) = self.check.take() {
-            let (promise, pending) = promise();
-            let (file, at, end) = (Arc::clone(&self.file), self.at, self.end);
-            self.offload
-                .offload(Box::new(move || promise.keep(read(&file, at, end, check))));
-            self.ahead = Some(pending);
-        }
-    }
-
-    /// Whether the thread that sends reads.
-    fn reads_here(&self) -> bool {
-        let is_light = |check: &BodyCheck| hash::is_quick(check.algorithm(), self.end - self.at);
-        self.offload.is_here() || self.file.is_quick() && self.check.as_ref().is_some_and(is_light)
     }
 }
 
-/// Reads and checks a slice; the last one is handed over only if the whole part is what it was when
-/// it was hashed, so that a changed one is never complete.
-fn read(file: &FileSource, at: u64, end: u64, mut check: BodyCheck) -> Read {
-    let slice = file.read(at, end)?;
-    check.update(slice.filled());
-    if at.saturating_add(slice.len() as u64) < end {
-        return Ok((slice.lend(), Some(check)));
+impl Slice {
+    const fn payload(bytes: Bytes) -> Self {
+        let payload = bytes.len();
+        Self { bytes, payload }
     }
-    check.finish()?;
-    file.check_unchanged()?;
-    Ok((slice.lend(), None))
+
+    const fn frame(bytes: Bytes) -> Self {
+        Self { bytes, payload: 0 }
+    }
 }
 
 impl fmt::Debug for Content {

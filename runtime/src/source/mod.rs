@@ -4,6 +4,7 @@ mod body;
 mod file;
 mod hash;
 mod push;
+mod reader;
 
 use std::collections::VecDeque;
 use std::fmt;

@@ -1,6 +1,8 @@
 use bytes::Bytes;
-use sans3_core::attempt::{Attempt, BodySource, Outcome, Placement, Ready, Sendable, Sent as Left};
-use sans3_core::error::{SinkError, TransportErrorKind};
+use sans3_core::attempt::{
+    Attempt, BodySource, Framing, Outcome, Placement, Ready, Sendable, Sent as Left,
+};
+use sans3_core::error::{SinkError, SourceError, TransportErrorKind};
 use sans3_core::time::UnixTime;
 
 use super::{Peer, Sent, Sink, Source};
@@ -56,6 +58,13 @@ pub(crate) fn send(
             }
             bytes
         }
+        BodySource::Framed(framing) => {
+            let bytes = read(framing.offset(), framing.len());
+            match framed(framing, [bytes]) {
+                Ok(body) => body.concat().into(),
+                Err(error) => return Err(sendable.on_source_error(error)),
+            }
+        }
     };
     let target = head
         .uri
@@ -69,6 +78,23 @@ pub(crate) fn send(
         body,
     };
     Ok((sendable, request))
+}
+
+/// The pieces of a body that is framed as it is sent.
+pub(crate) fn framed(
+    mut framing: Framing,
+    payload: impl IntoIterator<Item = Bytes>,
+) -> Result<Vec<Bytes>, SourceError> {
+    let mut sent = Vec::new();
+    for mut bytes in payload {
+        while !bytes.is_empty() {
+            let frame = framing.frame(&bytes)?;
+            sent.push(frame.before);
+            sent.push(bytes.split_to(frame.payload));
+        }
+    }
+    sent.push(framing.finish()?);
+    Ok(sent)
 }
 
 /// The second half: the answer, or what came instead.

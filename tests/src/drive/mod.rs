@@ -21,7 +21,7 @@ use sans3_core::transfer::Transfer;
 
 pub use ends::{Sink, Source};
 pub use exchange::run;
-pub(crate) use exchange::{receive, send};
+pub(crate) use exchange::{framed, receive, send};
 pub use peer::{ModelPeer, Peer, Reply, Sent};
 pub(crate) use peer::{ask, give};
 

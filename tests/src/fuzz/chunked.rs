@@ -131,7 +131,7 @@ fn frame(algorithm: Algorithm, size: NonZeroU64, payload: &[u8], slices: &[u8]) 
 
 fn checked_by_model(framed: &[u8], payload: &[u8], algorithm: Algorithm) {
     let segments = [Bytes::copy_from_slice(framed)];
-    let decoded = model_decode(&segments).unwrap_or_else(|error| panic!("{error:?}"));
+    let decoded = model_decode(&segments, 8_192).unwrap_or_else(|error| panic!("{error:?}"));
     assert_eq!(decoded.segments.concat(), payload);
     let known = digest::Algorithm::parse(algorithm.name()).unwrap_or(digest::Algorithm::Sha256);
     let value = known.digest(&decoded.segments).base64();

@@ -7,8 +7,6 @@ use bytes::Bytes;
 
 use super::refusal::Refusal;
 
-/// All chunks but the last hold at least so many bytes.
-const MIN_CHUNK: u64 = 8_192;
 /// The longest line of framing that is read.
 const MAX_LINE: usize = 1_024;
 
@@ -21,8 +19,9 @@ pub(crate) struct Decoded {
     pub(crate) trailer: Vec<(String, String)>,
 }
 
-/// Decodes a whole body. Nothing may follow the trailer.
-pub(crate) fn decode(segments: &[Bytes]) -> Result<Decoded, Refusal> {
+/// Decodes a whole body, of which all chunks but the last hold at least `min_chunk` bytes. Nothing
+/// may follow the trailer.
+pub(crate) fn decode(segments: &[Bytes], min_chunk: u64) -> Result<Decoded, Refusal> {
     let mut input = Input::new(segments);
     let mut decoded = Decoded {
         segments: Vec::new(),
@@ -39,10 +38,12 @@ pub(crate) fn decode(segments: &[Bytes]) -> Result<Decoded, Refusal> {
             return Err(Refusal::new(
                 403,
                 "InvalidChunkSizeError",
-                "Only the last chunk is allowed to have a size less than 8192 bytes",
+                format!(
+                    "Only the last chunk is allowed to have a size less than {min_chunk} bytes"
+                ),
             ));
         }
-        small = len < MIN_CHUNK;
+        small = len < min_chunk;
         input.take(len, &mut decoded.segments)?;
         decoded.len += len;
         if !input.line()?.is_empty() {
@@ -163,7 +164,7 @@ mod tests {
     use super::*;
 
     fn frame(body: &str) -> Result<Decoded, Refusal> {
-        decode(&[Bytes::copy_from_slice(body.as_bytes())])
+        decode(&[Bytes::copy_from_slice(body.as_bytes())], 8_192)
     }
 
     #[test]
@@ -174,7 +175,7 @@ mod tests {
                 Bytes::copy_from_slice(&body[..at]),
                 Bytes::copy_from_slice(&body[at..]),
             ];
-            let decoded = decode(&split).unwrap();
+            let decoded = decode(&split, 8_192).unwrap();
             assert_eq!(decoded.segments.concat(), b"hello");
             assert_eq!(decoded.len, 5);
             assert_eq!(

@@ -62,6 +62,7 @@ impl ModelConfig {
     pub const fn hashes(&self) -> Hashes {
         Hashes {
             md5: matches!(self.etags, Etags::Md5),
+            min_chunk: self.limits.min_chunk,
         }
     }
 }
@@ -170,6 +171,8 @@ pub struct Limits {
     pub max_object: u64,
     /// The longest page of a listing.
     pub page: u64,
+    /// Every chunk of a framed body but the last has at least so many bytes.
+    pub min_chunk: u64,
 }
 
 impl Default for Limits {
@@ -181,6 +184,7 @@ impl Default for Limits {
             max_put: 5 << 30,
             max_object: 50 << 40,
             page: 1_000,
+            min_chunk: 8_192,
         }
     }
 }

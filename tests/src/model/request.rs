@@ -127,7 +127,7 @@ impl Payload {
     fn read(request: &Request, hashes: Hashes) -> Result<Self, Refusal> {
         check_length(request)?;
         check_sha256(request)?;
-        let (segments, len, trailer) = decode(request)?;
+        let (segments, len, trailer) = decode(request, hashes.min_chunk)?;
         // On a POST, the checksum header of a Complete is about the object, not about the body.
         let claim = match request.method {
             Method::PUT => claimed(request, &trailer)?,
@@ -222,7 +222,7 @@ fn check_sha256(request: &Request) -> Result<(), Refusal> {
 
 type DecodedBody = (Vec<Bytes>, u64, Vec<(String, String)>);
 
-fn decode(request: &Request) -> Result<DecodedBody, Refusal> {
+fn decode(request: &Request, min_chunk: u64) -> Result<DecodedBody, Refusal> {
     let streaming =
         request.text(names::CONTENT_SHA256) == Some("STREAMING-UNSIGNED-PAYLOAD-TRAILER");
     let coded = request
@@ -242,7 +242,7 @@ fn decode(request: &Request) -> Result<DecodedBody, Refusal> {
                 "You must provide the x-amz-decoded-content-length HTTP header.",
             )
         })?;
-    let decoded = chunked::decode(&request.body)?;
+    let decoded = chunked::decode(&request.body, min_chunk)?;
     if decoded.len != declared {
         return Err(Refusal::new(
             400,

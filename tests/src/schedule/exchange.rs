@@ -9,7 +9,7 @@ use sans3_core::operation::OperationKind;
 use sans3_core::time::UnixTime;
 use std::time::Duration;
 
-use crate::drive::{Reply, Sent};
+use crate::drive::{Reply, Sent, framed};
 use crate::model::synthetic;
 
 /// The parts of a body in which a broken exchange can end.
@@ -82,6 +82,14 @@ impl Exchange {
                 synthetic::segments(offset..offset.saturating_add(len))
                     .concat()
                     .into()
+            }
+            BodySource::Framed(framing) => {
+                let (from, len) = (framing.offset(), framing.len());
+                let payload = synthetic::segments(from..from.saturating_add(len));
+                match framed(framing, payload) {
+                    Ok(body) => body.concat().into(),
+                    Err(error) => return Err(sendable.on_source_error(error)),
+                }
             }
         };
         let target = head

@@ -112,6 +112,9 @@ impl Job {
             ..Upload::new(bucket(), key(at), length)
         };
         spec.options.if_none_match = choices.one_in(4);
+        if choices.one_in(5) {
+            spec.confirm = Confirm::Never;
+        }
         let changing = unrest && matches!(length, Length::Known(_)) && choices.one_in(8);
         let source = if changing {
             let other = noise(choices.below(size + 100), choices.below(1 << 32));

@@ -1,10 +1,10 @@
 //! What one run is about: the server, the session, and how much goes wrong.
 
-use std::num::{NonZeroU16, NonZeroU32};
+use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
 use sans3_core::part::Limits;
-use sans3_core::session::{CredentialSource, SessionConfig};
+use sans3_core::session::{ChecksumPlacement, CredentialSource, SessionConfig};
 
 use super::choices::Choices;
 use super::job::Job;
@@ -276,6 +276,7 @@ impl Server {
                 max_put: LIMITS.max_put,
                 max_object: LIMITS.max_object,
                 page: 1_000,
+                min_chunk: 1,
             },
             ..ModelConfig::default()
         }
@@ -304,6 +305,10 @@ fn session(signed: bool, mild: bool, choices: &mut Choices) -> SessionConfig {
     }
     if signed {
         made.credentials = CredentialSource::Provided;
+    }
+    if choices.one_in(3) {
+        made.checksums = ChecksumPlacement::Trailer;
+        made.slice = NonZeroU64::MIN.saturating_add(choices.below(400));
     }
     made
 }

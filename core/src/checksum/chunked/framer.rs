@@ -129,6 +129,21 @@ impl Framer {
         self.decoded_len
     }
 
+    /// What is computed.
+    pub const fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// How many bytes the next call of [`frame`](Self::frame) takes at most: what the chunk under way
+    /// still needs, or else the next one.
+    pub const fn room(&self) -> u64 {
+        if self.chunk_left > 0 {
+            return self.chunk_left;
+        }
+        let (left, full) = (self.decoded_len - self.framed, self.chunk_size.get());
+        if left < full { left } else { full }
+    }
+
     /// A handle on the checksum, which [`finish`](Self::finish) sets.
     pub fn digest(&self) -> TrailerDigest {
         self.digest.clone()
@@ -199,8 +214,7 @@ impl Framer {
         let end = if self.framed == 0 { "" } else { CRLF };
         let name = self.algorithm.header();
         let value = checksum.digest.base64();
-        // Set once: the framer is gone after this, and nobody else can set it.
-        let _ = self.digest.0.set(checksum);
+        self.digest.keep(checksum);
         Ok(Bytes::from(format!(
             "{end}0{CRLF}{name}:{value}{CRLF}{CRLF}"
         )))
@@ -228,6 +242,11 @@ impl TrailerDigest {
     /// The checksum of the whole payload; `None` until it has been framed to its end.
     pub fn get(&self) -> Option<Checksum> {
         self.0.get().copied()
+    }
+
+    /// Sets it, where it is not set yet.
+    pub(crate) fn keep(&self, checksum: Checksum) {
+        self.0.get_or_init(|| checksum);
     }
 }
 
@@ -264,13 +283,19 @@ mod tests {
         let mut sent = Vec::new();
         for mut rest in payload.chunks(piece) {
             while !rest.is_empty() {
+                let most = usize::try_from(framer.room()).unwrap();
                 let frame = framer.frame(rest).unwrap();
-                assert!(frame.payload > 0, "a frame makes progress");
+                assert_eq!(
+                    frame.payload,
+                    most.min(rest.len()),
+                    "a frame makes progress"
+                );
                 sent.extend_from_slice(&frame.before);
                 sent.extend_from_slice(&rest[..frame.payload]);
                 rest = &rest[frame.payload..];
             }
         }
+        assert_eq!(framer.room(), 0);
         sent.extend_from_slice(&framer.finish().unwrap());
         sent
     }

@@ -38,8 +38,26 @@ pub struct Upload {
     pub part_size: Option<NonZeroU64>,
     /// The checksum that each request carries. CRC-64/NVME by default.
     pub checksum: Algorithm,
+    /// Whether to look at an object that the server has acknowledged.
+    #[cfg_attr(feature = "trace", serde(default))]
+    pub confirm: Confirm,
     /// Metadata and conditions.
     pub options: PutOptions,
+}
+
+/// Whether to look at an object, by a HEAD, once the server has acknowledged it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub enum Confirm {
+    /// Where no answer repeats the checksum that was sent: the object itself may prove more.
+    #[default]
+    Unproved,
+    /// Never, where each request had its checksum in a header: what a server acknowledges it has
+    /// compared, or does not know checksums. The result is [`Verified::Acknowledged`] then. A write
+    /// whose answer was lost is looked for all the same, and so is one with its checksum in a trailer,
+    /// since a server may have stored its framing.
+    Never,
 }
 
 /// What is known of a source.
@@ -86,6 +104,7 @@ impl Upload {
             length,
             part_size: None,
             checksum: Algorithm::Crc64Nvme,
+            confirm: Confirm::default(),
             options: PutOptions::default(),
         }
     }

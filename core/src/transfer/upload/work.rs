@@ -5,7 +5,7 @@ use super::finish::{Complete, Completed, Look, Reason, Seen};
 use super::identity::{Identity, TOKEN};
 use super::parts::{PartTask, Parts};
 use super::put::{Put, Stored};
-use super::{Length, Upload, Uploaded};
+use super::{Confirm, Length, Upload, Uploaded};
 use crate::attempt::{Ending, Outcome};
 use crate::checksum::{Algorithm, Checksum};
 use crate::error::{Cause, SpecError, TransferError, Unreachable};
@@ -68,6 +68,8 @@ pub(super) struct UploadWork {
     parts: Option<Parts>,
     flights: Flights<Task>,
     upload_id: Option<UploadId>,
+    /// Whether some of it went with its checksum in a trailer.
+    framed: bool,
     /// What marks a conditional write as ours.
     token: Option<String>,
     /// Why the upload is being wound down.
@@ -89,6 +91,7 @@ impl UploadWork {
             parts: None,
             flights: Flights::new(),
             upload_id: None,
+            framed: false,
             token: None,
             cause: None,
             helpless: false,
@@ -296,10 +299,7 @@ impl UploadWork {
             Completed::Yes { etag, verified } => {
                 // It has become the object.
                 self.upload_id = None;
-                match verified {
-                    Some(verified) => self.succeed(etag, verified),
-                    None => self.phase = Phase::Look(Look::new(Reason::Confirm { etag }, cx)),
-                }
+                self.conclude_with(etag, verified, cx);
             }
             Completed::Unclear { cause, gone } => {
                 self.phase = Phase::Look(Look::new(Reason::Reconcile { cause, gone }, cx));
@@ -318,6 +318,15 @@ impl UploadWork {
         }
     }
 
+    /// The server has acknowledged the object, and perhaps proved it.
+    fn conclude_with(&mut self, etag: Option<ETag>, verified: Option<Verified>, cx: &Cx<'_>) {
+        let unseen = self.spec.confirm == Confirm::Never && !self.framed;
+        match verified.or(unseen.then_some(Verified::Acknowledged)) {
+            Some(verified) => self.succeed(etag, verified),
+            None => self.phase = Phase::Look(Look::new(Reason::Confirm { etag }, cx)),
+        }
+    }
+
     fn on_put(&mut self, outcome: Outcome, cx: &mut Cx<'_>) {
         let Phase::Put(put) = &mut self.phase else {
             return;
@@ -327,16 +336,7 @@ impl UploadWork {
         match stored {
             Stored::NotYet if self.cause.is_some() => self.fail_now(),
             Stored::NotYet => {}
-            Stored::Yes {
-                etag,
-                verified: Some(verified),
-            } => self.succeed(etag, verified),
-            Stored::Yes {
-                etag,
-                verified: None,
-            } => {
-                self.phase = Phase::Look(Look::new(Reason::Confirm { etag }, cx));
-            }
+            Stored::Yes { etag, verified } => self.conclude_with(etag, verified, cx),
             Stored::Perhaps(cause) => {
                 let reason = Reason::Reconcile { cause, gone: false };
                 self.phase = Phase::Look(Look::new(reason, cx));
@@ -531,6 +531,7 @@ impl Work for UploadWork {
         let Some(task) = self.flights.remove(outcome.id().serial) else {
             return;
         };
+        self.framed |= outcome.framed;
         match (task, &self.phase) {
             (Task::Part(task), Phase::Parts) => {
                 let Some(parts) = &mut self.parts else { return };

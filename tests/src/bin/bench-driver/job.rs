@@ -8,9 +8,9 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use sans3_core::endpoint::{BucketName, Endpoint, ObjectKey, Region};
-use sans3_core::session::{CredentialSource, SessionConfig};
+use sans3_core::session::{ChecksumPlacement, CredentialSource, SessionConfig};
 use sans3_core::sign::Credentials;
-use sans3_core::transfer::{Download, Length, Upload};
+use sans3_core::transfer::{Confirm, Download, Length, Upload};
 use sans3_runtime::{ClientConfig, WriteAt};
 
 pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -38,6 +38,8 @@ pub(crate) struct Job {
     /// Bytes a part, and how many at once; the defaults otherwise.
     equal: Option<(NonZeroU64, NonZeroU16)>,
     ca_bundle: Option<PathBuf>,
+    checksums: ChecksumPlacement,
+    confirm: Confirm,
 }
 
 /// A target that drops what it gets.
@@ -83,6 +85,15 @@ impl Job {
             },
             equal,
             ca_bundle: optional("AWS_CA_BUNDLE")?,
+            checksums: choice(
+                "CHECKSUMS",
+                ChecksumPlacement::Auto,
+                &[
+                    ("header", ChecksumPlacement::Header),
+                    ("trailer", ChecksumPlacement::Trailer),
+                ],
+            )?,
+            confirm: choice("CONFIRM", Confirm::Unproved, &[("never", Confirm::Never)])?,
         })
     }
 
@@ -94,6 +105,7 @@ impl Job {
         let credentials = Credentials::new(&key, &secret, None)?;
         let credentials = CredentialSource::Static(Arc::new(credentials));
         let mut session = SessionConfig::new(endpoint, credentials);
+        session.checksums = self.checksums;
         if let Some((_, concurrency)) = self.equal {
             session.concurrency = concurrency;
         }
@@ -119,6 +131,7 @@ impl Job {
         let length = Length::Known(self.size.unwrap_or(0));
         Ok(Upload {
             part_size: self.equal.map(|(part, _)| part),
+            confirm: self.confirm,
             ..Upload::new(self.bucket.clone(), self.key(number)?, length)
         })
     }
@@ -173,6 +186,18 @@ where
         Ok(parsed) => Ok(Some(parsed)),
         Err(error) => Err(format!("{name}={value}: {error}").into()),
     }
+}
+
+/// What one of a few words stands for.
+fn choice<T: Copy>(name: &str, default: T, words: &[(&str, T)]) -> Result<T, Failure> {
+    let Some(word) = optional::<String>(name)? else {
+        return Ok(default);
+    };
+    let found = words.iter().find(|(known, _)| *known == word);
+    let known: Vec<&str> = words.iter().map(|(known, _)| *known).collect();
+    found
+        .map(|(_, meaning)| *meaning)
+        .ok_or_else(|| format!("{name}: expected {}, not {word:?}", known.join(" or ")).into())
 }
 
 fn required<T: FromStr>(name: &str) -> Result<T, Failure>

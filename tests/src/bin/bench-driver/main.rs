@@ -10,6 +10,8 @@
 //! | `SIZE` | bytes of each object; 0 where it is not known |
 //! | `MODE` | `eq`: parts of `PART` bytes, `CONC` at once; else the defaults |
 //! | `FILE` | where bytes go to or come from: a file, or a directory for many; without one, bytes are dropped |
+//! | `CHECKSUMS` | where those of uploads stand: `header` or `trailer`; what suits the endpoint by default |
+//! | `CONFIRM` | `never`: an object that the server has acknowledged is not looked at |
 //! | `AWS_CA_BUNDLE` | a PEM file of the certificate authorities to trust |
 
 mod job;
