@@ -6,7 +6,7 @@ use http::HeaderValue;
 
 use super::CredentialSource;
 use crate::attempt::{Deadlines, StallPolicy};
-use crate::endpoint::{Endpoint, Scheme};
+use crate::endpoint::Endpoint;
 use crate::operation::OperationKind;
 use crate::part::Limits;
 use crate::retry::RetryPolicy;
@@ -162,9 +162,9 @@ impl SessionConfig {
 
     /// In which chunks payloads are framed that have their checksum in a trailer, if any have.
     pub(crate) fn trailers(&self) -> Option<NonZeroU64> {
-        let endpoint = &self.endpoint;
         let takes = match self.checksums {
-            ChecksumPlacement::Auto => !endpoint.is_custom() && endpoint.scheme() == Scheme::Https,
+            // Those of AWS that are not given as a URL are reached by TLS.
+            ChecksumPlacement::Auto => !self.endpoint.is_custom(),
             ChecksumPlacement::Header => false,
             ChecksumPlacement::Trailer => true,
         };
@@ -190,6 +190,34 @@ impl SessionConfig {
                 _ => window,
             },
             least: self.timeouts.least_bytes,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::endpoint::Region;
+
+    #[test]
+    fn trailers_are_for_aws_over_tls_unless_the_caller_says_otherwise() {
+        let region = || Region::new("eu-west-1").unwrap();
+        let custom = |url| Endpoint::custom(url, region()).unwrap();
+        for (endpoint, auto) in [
+            (Endpoint::aws(region()), true),
+            (custom("https://s3.example.com"), false),
+            (custom("http://localhost:9000"), false),
+        ] {
+            let mut config = SessionConfig::new(endpoint, CredentialSource::Anonymous);
+            for (checksums, takes) in [
+                (ChecksumPlacement::Auto, auto),
+                (ChecksumPlacement::Header, false),
+                (ChecksumPlacement::Trailer, true),
+            ] {
+                config.checksums = checksums;
+                let slice = takes.then_some(config.slice);
+                assert_eq!(config.trailers(), slice, "{checksums:?}");
+            }
         }
     }
 }

@@ -1,10 +1,8 @@
 use std::collections::VecDeque;
 use std::path::Path;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
 
 use sans3_core::error::{SinkError, TransferError};
 use sans3_platform::place::Options;
@@ -12,18 +10,12 @@ use sans3_platform::{FileError, Placement};
 
 use crate::buffer::{Buffer, BufferPool};
 use crate::promise::{Pending, promise};
+use crate::quick::Quick;
 use crate::{Error, Offload, WriteAt};
 
 /// A piece of at least so many bytes is written from where it was received. Smaller ones are
 /// gathered: a system call for each would cost more than the copy.
 const DIRECT: usize = 16 * 1024;
-
-/// A write that took longer has waited: for a device, or for a processor.
-const QUICK: Duration = Duration::from_millis(10);
-
-/// After so many waits in a row it is a device. Others that a thread of an executor serves must not
-/// wait for that too, so that from then on threads for what blocks make the writes.
-const WAITS: u32 = 3;
 
 /// A file that gets its name when it is whole, or what can be written like one. All calls block.
 pub(crate) struct FileSink {
@@ -31,10 +23,8 @@ pub(crate) struct FileSink {
     /// one that is late finds nothing to write to.
     target: RwLock<Option<Target>>,
     pool: Arc<BufferPool>,
-    /// Whether a write is a copy to the system's memory, as far as anybody has seen.
-    is_quick: AtomicBool,
-    /// Writes that have waited, since one last did not.
-    waits: AtomicU32,
+    /// Whether a write is a copy to the system's memory.
+    quick: Quick,
 }
 
 enum Target {
@@ -74,8 +64,7 @@ impl FileSink {
         Self {
             target: RwLock::new(Some(target)),
             pool,
-            is_quick: AtomicBool::new(is_quick),
-            waits: AtomicU32::new(0),
+            quick: Quick::new(is_quick),
         }
     }
 
@@ -112,18 +101,7 @@ impl FileSink {
 
     /// Writes on this thread, and notes how quick that is.
     fn write_here(&self, at: u64, bytes: &[u8]) -> Result<(), SinkError> {
-        let began = Instant::now();
-        let written = self.write(at, bytes);
-        self.took(began.elapsed());
-        written
-    }
-
-    fn took(&self, time: Duration) {
-        if time <= QUICK {
-            self.waits.store(0, Ordering::Relaxed);
-        } else if self.waits.fetch_add(1, Ordering::Relaxed) + 1 >= WAITS {
-            self.is_quick.store(false, Ordering::Relaxed);
-        }
+        self.quick.time(|| self.write(at, bytes))
     }
 
     fn take(&self) -> Option<Target> {
@@ -166,7 +144,7 @@ impl FileWriter {
 
     /// Whether the thread that received bytes writes them.
     fn writes_here(&self) -> bool {
-        self.offload.is_here() || self.sink.is_quick.load(Ordering::Relaxed)
+        self.offload.is_here() || self.sink.quick.holds()
     }
 
     fn write_full_here(&mut self) -> Result<(), SinkError> {
@@ -224,7 +202,7 @@ impl FileWriter {
 mod tests {
     use std::io;
     use std::sync::Mutex;
-    use std::sync::atomic::AtomicUsize;
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::Waker;
 
     use super::*;
@@ -276,9 +254,7 @@ mod tests {
         };
         let pool = BufferPool::new(3, Arc::default());
         let sink = Arc::new(FileSink::given(Box::new(scene), pool));
-        for _ in 0..waits {
-            sink.took(2 * QUICK);
-        }
+        sink.quick.wait(waits);
         let count = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&count);
         let offload = move |work: Box<dyn FnOnce() + Send>| {
@@ -304,27 +280,11 @@ mod tests {
     fn whoever_receives_writes_as_long_as_that_is_quick() {
         let all = 600_000_usize.div_ceil(BUFFER_SIZE);
         for piece in [1_000, DIRECT, BUFFER_SIZE + 1] {
-            for (is_quick, waits, left) in [(true, 0, 0), (false, 0, all), (true, WAITS, all)] {
+            for (is_quick, waits, left) in [(true, 0, 0), (false, 0, all), (true, 3, all)] {
                 let seen = write(is_quick, false, waits, piece);
                 assert_eq!(seen, (Ok(()), left), "{is_quick} {waits} {piece}");
             }
         }
-    }
-
-    #[test]
-    fn a_wait_now_and_then_is_no_device() {
-        let pool = BufferPool::new(3, Arc::default());
-        let scene = Scene {
-            is_quick: true,
-            fails: false,
-            seen: Arc::default(),
-        };
-        let sink = FileSink::given(Box::new(scene), pool);
-        for _ in 0..10 {
-            (1..WAITS).for_each(|_| sink.took(2 * QUICK));
-            sink.took(QUICK);
-        }
-        assert!(sink.is_quick.load(Ordering::Relaxed));
     }
 
     #[test]

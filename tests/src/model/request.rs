@@ -72,11 +72,13 @@ impl Request {
     }
 }
 
-/// Which digests of a body a model needs beyond those that its headers name.
+/// Which digests of a body a model needs beyond those that its headers name, and how it may be framed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hashes {
     /// MD5, for entity tags. It costs about 2 s per GiB.
     pub md5: bool,
+    /// The least length of a chunk of a framed body that another one follows.
+    pub min_chunk: u64,
 }
 
 /// A request with its body decoded and hashed.

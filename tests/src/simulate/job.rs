@@ -6,7 +6,7 @@ use bytes::Bytes;
 use sans3_core::checksum::Algorithm;
 use sans3_core::endpoint::{BucketName, ObjectKey};
 use sans3_core::etag::ETag;
-use sans3_core::transfer::{Download, Length, Order, Upload};
+use sans3_core::transfer::{Confirm, Download, Length, Order, Upload};
 
 use super::choices::{Choices, index, noise};
 use super::scenario::{LIMITS, Server, Subject};
