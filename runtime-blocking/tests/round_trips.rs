@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use common::{
     BUCKET, PART, bucket, bytes, client, download, eventually_blocking, lengths, server,
-    server_with, stored, upload,
+    server_with, stored, trailing, upload,
 };
-use sans3_blocking::{Error, Replace};
+use sans3_blocking::{Client, ClientConfig, Error, Replace};
 use sans3_core::checksum::Algorithm;
 use sans3_core::operation::ListObjectsV2;
 use sans3_core::transfer::Verified;
@@ -32,6 +32,29 @@ fn downloads_to_a_file_and_to_memory() {
         assert!(std::fs::read(&path).unwrap() == content, "{len} bytes");
         let (_, memory) = client.download_to_memory(download(), len).wait().unwrap();
         assert!(memory == content, "{len} bytes");
+    }
+}
+
+#[test]
+fn checksums_may_follow_the_bytes() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("source");
+    for len in lengths() {
+        let content = bytes(len);
+        std::fs::write(&path, &content).unwrap();
+        for from_file in [true, false] {
+            let server = server();
+            let config = ClientConfig::new(trailing(&server.endpoint_url()));
+            let client = Client::new(config).unwrap();
+            let uploading = if from_file {
+                client.upload_file(upload(), &path)
+            } else {
+                client.upload_bytes(upload(), content.clone().into())
+            };
+            let made = uploading.wait().unwrap();
+            assert_eq!(made.verified, Verified::FullObject(Algorithm::Crc64Nvme));
+            assert!(stored(&server).unwrap() == content, "{len} bytes");
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread;
 
 use common::{PART, bytes, client, download, eventually, lengths, owned, server, server_with};
-use common::{root, session, stored, upload};
+use common::{root, session, stored, trailing, upload};
 use sans3_core::checksum::Algorithm;
 use sans3_core::error::{Cause, CredentialsError};
 use sans3_core::sign::Credentials;
@@ -35,6 +35,29 @@ fn a_download_is_a_stream_of_bytes() {
         let summary = stream.summary().unwrap();
         assert_eq!(summary.size, len);
         assert_eq!(summary.verified, Verified::FullObject(Algorithm::Crc64Nvme));
+    }
+}
+
+#[test]
+fn checksums_may_follow_the_bytes() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("source");
+    for len in lengths() {
+        let content = bytes(len);
+        std::fs::write(&path, &content).unwrap();
+        for from_file in [true, false] {
+            let server = server();
+            let config = ClientConfig::new(trailing(&server.endpoint_url()));
+            let client = Client::new(config).unwrap();
+            let uploading = if from_file {
+                client.upload_file(upload(), &path)
+            } else {
+                client.upload_bytes(upload(), content.clone().into())
+            };
+            let made = block_on(uploading).unwrap();
+            assert_eq!(made.verified, Verified::FullObject(Algorithm::Crc64Nvme));
+            assert!(stored(&server).unwrap() == content, "{len} bytes");
+        }
     }
 }
 

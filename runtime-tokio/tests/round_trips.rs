@@ -7,13 +7,13 @@ use std::sync::{Arc, Mutex};
 
 use common::{
     PART, bytes, client, download, eventually, lengths, names, owned, server, server_with, stored,
-    upload,
+    trailing, upload,
 };
 use sans3_core::checksum::Algorithm;
 use sans3_core::etag::ETag;
 use sans3_core::operation::{HeadObject, ListObjectsV2};
 use sans3_core::transfer::{Download, Verified};
-use sans3_tokio::{Error, Replace};
+use sans3_tokio::{Client, ClientConfig, Error, Replace};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 #[tokio::test]
@@ -31,6 +31,29 @@ async fn downloads_to_a_file() {
         assert_eq!(found.verified, Verified::FullObject(Algorithm::Crc64Nvme));
         assert!(std::fs::read(&path).unwrap() == content, "{len} bytes");
         assert_eq!(names(directory.path()), ["target"]);
+    }
+}
+
+#[tokio::test]
+async fn checksums_may_follow_the_bytes() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("source");
+    for len in lengths() {
+        let content = bytes(len);
+        std::fs::write(&path, &content).unwrap();
+        for from_file in [true, false] {
+            let server = server();
+            let config = ClientConfig::new(trailing(&server.endpoint_url()));
+            let client = Client::new(config).unwrap();
+            let uploading = if from_file {
+                client.upload_file(upload(), &path)
+            } else {
+                client.upload_bytes(upload(), content.clone().into())
+            };
+            let made = uploading.await.unwrap();
+            assert_eq!(made.verified, Verified::FullObject(Algorithm::Crc64Nvme));
+            assert!(stored(&server).unwrap() == content, "{len} bytes");
+        }
     }
 }
 

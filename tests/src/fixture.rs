@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use sans3_core::endpoint::{BucketName, Endpoint, ObjectKey, Region};
 use sans3_core::error::{Cause, TransferError, TransportErrorKind};
-use sans3_core::session::{CredentialSource, SessionConfig};
+use sans3_core::session::{ChecksumPlacement, CredentialSource, SessionConfig};
 use sans3_core::transfer::{Download, Length, Upload};
 
 use crate::faults::{Fault, Rule};
@@ -92,6 +92,14 @@ pub fn single(url: &str, attempts: u32) -> SessionConfig {
 /// The name of [`BUCKET`].
 pub fn bucket() -> BucketName {
     BucketName::new(BUCKET).expect("a good name")
+}
+
+/// As [`session`], with checksums in trailers, and slices that are as small as chunks may be.
+pub fn trailing(url: &str) -> SessionConfig {
+    let mut config = session(url);
+    config.checksums = ChecksumPlacement::Trailer;
+    config.slice = NonZeroU64::MIN.saturating_add(8191);
+    config
 }
 
 /// The name of [`KEY`].
