@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::ffi::OsString;
-use std::num::{NonZeroU16, NonZeroU32};
+use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -164,6 +164,12 @@ pub(crate) struct TransferArgs {
     /// Most memory for payload (default: 256MiB)
     #[arg(long, value_name = "SIZE")]
     pub(crate) memory: Option<Size>,
+    /// Most payload a second, such as 100MiB, on average
+    #[arg(long, value_name = "SIZE", value_parser = some_bytes)]
+    pub(crate) max_bandwidth: Option<NonZeroU64>,
+    /// Most requests a second, on average
+    #[arg(long, value_name = "N", value_parser = some_request_rate)]
+    pub(crate) max_requests: Option<NonZeroU32>,
 }
 
 #[derive(Debug, Args)]
@@ -373,6 +379,16 @@ fn some_requests(text: &str) -> Result<NonZeroU16, String> {
         .map_err(|_| format!("expected a number from 1 to {}", u16::MAX))
 }
 
+fn some_bytes(text: &str) -> Result<NonZeroU64, String> {
+    let Size(bytes) = text.parse()?;
+    NonZeroU64::new(bytes).ok_or_else(|| "expected at least 1".to_owned())
+}
+
+fn some_request_rate(text: &str) -> Result<NonZeroU32, String> {
+    text.parse()
+        .map_err(|_| format!("expected a number from 1 to {}", u32::MAX))
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
@@ -382,6 +398,24 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn limits_are_more_than_nothing() {
+        let read = |option, value| {
+            let cli = Cli::try_parse_from(["sans3", "cp", "a", "s3://b/k", option, value]).ok()?;
+            match cli.command {
+                Command::Cp(cp) => Some(cp.transfer),
+                other => panic!("{other:?}"),
+            }
+        };
+        let args = read("--max-bandwidth", "100MiB").unwrap();
+        assert_eq!(args.max_bandwidth, NonZeroU64::new(100 << 20));
+        let args = read("--max-requests", "200").unwrap();
+        assert_eq!(args.max_requests, NonZeroU32::new(200));
+        assert!(read("--max-bandwidth", "0").is_none());
+        assert!(read("--max-requests", "0").is_none());
+        assert!(read("--max-requests", "1.5").is_none());
     }
 
     #[test]

@@ -184,6 +184,8 @@ pub(crate) fn bound(config: &mut SessionConfig, args: &TransferArgs) -> Result<(
     if let Some(concurrency) = args.concurrency {
         config.concurrency = concurrency;
     }
+    config.max_bandwidth = args.max_bandwidth;
+    config.max_requests = args.max_requests;
     if let Some(Size(memory)) = args.memory {
         let least = config.exchange_memory;
         if memory < least {

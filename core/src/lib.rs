@@ -90,6 +90,7 @@
 //! | [`endpoint`] | buckets, keys, regions, `s3://` addresses, and where requests go |
 //! | [`range`], [`part`] | how objects are cut for downloads and for uploads |
 //! | [`checksum`] | CRCs and hashes, their combination, and what answers declare |
+//! | [`pace`] | how fast a session goes, by its caller's limits and by what it learns |
 //! | [`retry`] | whether, when and at whose cost a request is sent again |
 //! | [`progress`] | how far a transfer is, as numbers |
 //! | `trace` (a feature) | what a session did, so that it can be done again |
@@ -107,6 +108,7 @@ pub mod etag;
 pub mod http1;
 pub mod metadata;
 pub mod operation;
+pub mod pace;
 pub mod part;
 pub mod progress;
 pub mod range;

@@ -48,6 +48,13 @@ pub struct SessionConfig {
     pub slice: NonZeroU64,
     /// S3's limits on parts and sizes.
     pub limits: Limits,
+    /// The most bytes of payload a second, over all transfers and both directions; `None` for as
+    /// many as there are. Holds on average: an exchange that has begun is not held up, so that one
+    /// range or part may be under way beyond it.
+    pub max_bandwidth: Option<NonZeroU64>,
+    /// The most requests a second, of any kind; `None` for as many as there are. Holds on average:
+    /// after a pause as many as make up 50 ms may begin at once.
+    pub max_requests: Option<NonZeroU32>,
     /// The `User-Agent`.
     pub user_agent: HeaderValue,
 }
@@ -126,6 +133,8 @@ impl SessionConfig {
             checksums: ChecksumPlacement::default(),
             slice: NonZeroU64::MIN.saturating_add((256 << 10) - 1),
             limits: Limits::default(),
+            max_bandwidth: None,
+            max_requests: None,
             user_agent: HeaderValue::from_static(USER_AGENT),
         }
     }

@@ -1,17 +1,20 @@
 use core::fmt;
-use core::marker::PhantomData;
 use core::num::NonZeroU16;
 use core::ops::Bound;
 use core::time::Duration;
 use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
 
+use super::flight::Flight;
+use super::pause::Pause;
 use super::{
-    Accepted, Blocked, CredentialState, Input, Machine, Notice, Notices, SessionConfig, Step,
+    Accepted, Blocked, CredentialState, Handle, Input, Machine, MemoryAccount, Notice, Notices,
+    SessionConfig, Shared, Step,
 };
-use crate::attempt::{Attempt, AttemptId, Context, Exchange, Outcome, TransferId};
+use crate::attempt::{Attempt, AttemptId, Context, Outcome, TransferId};
 use crate::error::{ApiMisuse, Cause, CredentialsError, TransferError, Unreachable};
 use crate::operation::OperationKind;
+use crate::pace::{Freight, Pace};
 use crate::progress::{Progress, RateMeter};
 use crate::retry::{ClockSkew, RetryBudget};
 use crate::rng::Rng;
@@ -39,80 +42,6 @@ pub struct Session {
     #[cfg(feature = "trace")]
     pub(crate) recorder: crate::trace::Recorder,
 }
-
-/// What the transfers of a session share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) config: SessionConfig,
-    pub(crate) budget: RetryBudget,
-    pub(crate) skew: ClockSkew,
-    pub(crate) rng: Rng,
-    pub(crate) credentials: CredentialState,
-    pub(crate) notices: Notices,
-    /// Bytes of payload that may still be held, beside the buffers of exchanges.
-    pub(crate) memory: MemoryAccount,
-}
-
-/// How much payload may be held, and is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct MemoryAccount {
-    limit: u64,
-    used: u64,
-}
-
-impl MemoryAccount {
-    /// Takes `bytes`, or nothing.
-    pub(crate) const fn try_reserve(&mut self, bytes: u64) -> bool {
-        let granted = bytes <= self.free();
-        if granted {
-            self.used += bytes;
-        }
-        granted
-    }
-
-    /// Takes up to `bytes`, and returns how many.
-    pub(crate) fn reserve_up_to(&mut self, bytes: u64) -> u64 {
-        let granted = bytes.min(self.free());
-        self.used += granted;
-        granted
-    }
-
-    /// Gives back what was taken.
-    pub(crate) const fn release(&mut self, bytes: u64) {
-        self.used = self.used.saturating_sub(bytes);
-    }
-
-    const fn free(&self) -> u64 {
-        self.limit.saturating_sub(self.used)
-    }
-}
-
-/// The receipt of a transfer: what its result is taken with.
-pub struct Handle<T> {
-    id: TransferId,
-    kind: PhantomData<fn() -> T>,
-}
-
-impl<T> Handle<T> {
-    /// The transfer's name in steps and inputs.
-    pub const fn id(&self) -> TransferId {
-        self.id
-    }
-}
-
-impl<T> fmt::Debug for Handle<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Handle").field(&self.id).finish()
-    }
-}
-
-impl<T> Clone for Handle<T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<T> Copy for Handle<T> {}
 
 struct Entry {
     work: Box<dyn Work>,
@@ -144,15 +73,6 @@ impl fmt::Debug for Entry {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Flight {
-    id: AttemptId,
-    lease: Duration,
-    expires: Instant,
-    aborting: bool,
-    bytes: u64,
-}
-
 impl Session {
     /// A session without transfers. All its randomness (jitter, tokens) follows from `seed`.
     pub fn new(config: SessionConfig, seed: u64) -> Self {
@@ -164,10 +84,8 @@ impl Session {
                 rng: Rng::new(seed),
                 credentials: CredentialState::new(&config.credentials, region),
                 notices: Notices::default(),
-                memory: MemoryAccount {
-                    limit: config.payload_memory(),
-                    used: 0,
-                },
+                memory: MemoryAccount::new(config.payload_memory()),
+                pace: Pace::new(config.max_bandwidth, config.max_requests),
                 config,
             },
             transfers: BTreeMap::new(),
@@ -196,10 +114,7 @@ impl Session {
             meter: RateMeter::new(now),
         };
         self.transfers.insert(id, entry);
-        Handle {
-            id,
-            kind: PhantomData,
-        }
+        Handle::new(id)
     }
 
     /// Takes the result of a transfer that has [ended](Step::Ended).
@@ -207,7 +122,7 @@ impl Session {
     /// # Errors
     /// Why the transfer failed, or [`ApiMisuse`] where it has not ended or was taken before.
     pub fn take<T: Transfer>(&mut self, handle: Handle<T>) -> Result<T::Output, TransferError> {
-        let output: Box<dyn Any> = self.take_any(handle.id)?;
+        let output: Box<dyn Any> = self.take_any(handle.id())?;
         output
             .downcast::<T::Output>()
             .map(|output| *output)
@@ -271,7 +186,7 @@ impl Session {
     /// Bytes of payload that are held or reserved now, beside the buffers of exchanges. 0 where no
     /// transfer is under way.
     pub const fn memory_reserved(&self) -> u64 {
-        self.shared.memory.used
+        self.shared.memory.used()
     }
 
     /// What the session was made with.
@@ -324,6 +239,7 @@ impl Session {
 
     fn poll_transfer(&mut self, id: TransferId, now: Instant, pause: &mut Pause) -> Option<Step> {
         let slot_free = self.in_flight.len() < usize::from(self.shared.config.slots());
+        let gate = self.shared.pace.gate();
         let entry = self.transfers.get_mut(&id)?;
         if entry.state == State::Ended {
             return None;
@@ -333,6 +249,7 @@ impl Session {
             serial: self.next_serial,
             shared: &mut self.shared,
             slot_free,
+            gate,
         };
         let mut next = entry.work.next(&mut cx);
         // An attempt whose lease ran out is being ended already: the next one, then.
@@ -385,13 +302,16 @@ impl Session {
         let lease = [deadlines.head, deadlines.idle, LEASE_GRACE]
             .into_iter()
             .fold(deadlines.connect, Duration::saturating_add);
+        let freight = start.exchange.freight();
         let flight = Flight {
             id,
             lease,
             expires: now + lease,
             aborting: false,
             bytes: 0,
+            freight,
         };
+        self.shared.pace.started(freight, now);
         self.in_flight.insert(id.serial, flight);
         if let Some(entry) = self.transfers.get_mut(&transfer) {
             entry.attempts = entry.attempts.saturating_add(1);
@@ -432,17 +352,21 @@ impl Session {
 
     fn on_outcome(&mut self, outcome: Outcome, now: Instant) -> Accepted {
         let id = outcome.id();
-        let known = self
-            .in_flight
-            .get(&id.serial)
-            .is_some_and(|flight| flight.id == id);
-        let Some(entry) = self.transfers.get_mut(&id.transfer).filter(|_| known) else {
+        let flight = self.in_flight.get(&id.serial).copied();
+        let flight = flight.filter(|flight| flight.id == id);
+        let entry = self.transfers.get_mut(&id.transfer);
+        let (Some(entry), Some(flight)) = (entry, flight) else {
             return Accepted::Stale;
         };
         self.in_flight.remove(&id.serial);
+        if let Freight::Payload(charged) = flight.freight {
+            let moved = flight.moved(&outcome);
+            self.shared.pace.settled(charged, moved, now);
+        }
         let mut cx = Cx {
             now,
             serial: self.next_serial,
+            gate: self.shared.pace.gate(),
             shared: &mut self.shared,
             slot_free: true,
         };
@@ -521,6 +445,7 @@ impl Session {
                 let mut cx = Cx {
                     now,
                     serial: self.next_serial,
+                    gate: self.shared.pace.gate(),
                     shared: &mut self.shared,
                     slot_free: true,
                 };
@@ -573,7 +498,8 @@ impl Session {
 
     fn set_concurrency(&mut self, concurrency: NonZeroU16) -> Accepted {
         self.shared.config.concurrency = concurrency;
-        self.shared.memory.limit = self.shared.config.payload_memory();
+        let limit = self.shared.config.payload_memory();
+        self.shared.memory.set_limit(limit);
         Accepted::Counted
     }
 }
@@ -593,30 +519,5 @@ impl Machine for Session {
         #[cfg(feature = "trace")]
         self.recorder.heard(told, accepted, now);
         accepted
-    }
-}
-
-/// Why nothing can be done now, over all transfers: the earliest time, and the first reason.
-#[derive(Default)]
-struct Pause {
-    until: Option<Instant>,
-    why: Option<Blocked>,
-}
-
-impl Pause {
-    fn add(&mut self, until: Option<Instant>, why: Blocked) {
-        if let Some(until) = until {
-            self.until = Some(self.until.map_or(until, |sooner| sooner.min(until)));
-        }
-        self.why.get_or_insert(why);
-    }
-}
-
-impl Exchange {
-    fn kind(&self) -> OperationKind {
-        match self {
-            Self::Call(operation) | Self::Write(operation, _) => operation.kind(),
-            Self::Read(_) => OperationKind::GetObject,
-        }
     }
 }

@@ -33,15 +33,20 @@
 
 mod config;
 mod credentials;
+mod flight;
+mod handle;
 mod machine;
 mod notice;
+mod pause;
+mod shared;
 mod step;
 
 pub use config::{ChecksumPlacement, SessionConfig, Timeouts};
 pub use credentials::CredentialSource;
 pub(crate) use credentials::CredentialState;
-pub(crate) use machine::Shared;
-pub use machine::{Handle, Session};
+pub use handle::Handle;
+pub use machine::Session;
 pub(crate) use notice::Notices;
 pub use notice::{Notice, Reaction};
+pub(crate) use shared::{MemoryAccount, Shared};
 pub use step::{Accepted, Blocked, Input, Machine, Step};

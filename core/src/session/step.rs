@@ -63,6 +63,8 @@ pub enum Blocked {
     InFlight,
     /// The delay before a retry.
     Backoff,
+    /// The [pace](crate::pace): the caller's limits, or what the server is known to take.
+    Pace,
     /// A consumer that must take bytes first, or memory that must become free.
     Window,
     /// Credentials.

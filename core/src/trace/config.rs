@@ -30,6 +30,10 @@ pub struct Config {
     #[serde(default)]
     slice: Option<NonZeroU64>,
     limits: Limits,
+    #[serde(default)]
+    max_bandwidth: Option<NonZeroU64>,
+    #[serde(default)]
+    max_requests: Option<NonZeroU32>,
     #[serde(with = "opaque")]
     user_agent: Option<HeaderValue>,
 }
@@ -69,6 +73,8 @@ impl From<&SessionConfig> for Config {
             checksums: config.checksums,
             slice: Some(config.slice),
             limits: config.limits,
+            max_bandwidth: config.max_bandwidth,
+            max_requests: config.max_requests,
             user_agent: Some(config.user_agent.clone()),
         }
     }
@@ -93,6 +99,8 @@ impl From<Config> for SessionConfig {
         session.checksums = config.checksums;
         session.slice = config.slice.unwrap_or(session.slice);
         session.limits = config.limits;
+        session.max_bandwidth = config.max_bandwidth;
+        session.max_requests = config.max_requests;
         if let Some(user_agent) = config.user_agent {
             session.user_agent = user_agent;
         }

@@ -7,7 +7,6 @@ use super::{Counters, Cx, Next, Transfer, Work};
 use crate::attempt::{Ending, Outcome};
 use crate::error::{Cause, TransferError, Unreachable};
 use crate::operation::Operation;
-use crate::session::Blocked;
 
 /// One operation, retried as the policy says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,11 +61,8 @@ impl<O: Operation> Work for CallWork<O> {
             return wait;
         }
         let tries = self.tries.get_or_insert_with(|| cx.tries(O::KIND));
-        if tries.ready_at() > cx.now {
-            return Next::Wait {
-                until: Some(tries.ready_at()),
-                why: Blocked::Backoff,
-            };
+        if let Some(wait) = cx.until(cx.call_at(tries.ready_at())) {
+            return wait;
         }
         self.flights.insert(cx.serial, ());
         Next::call(self.operation.clone(), tries.start())

@@ -31,7 +31,7 @@ pub use download::{Download, Downloaded, Order};
 pub use listing::{Listing, Page};
 pub use upload::{Confirm, Length, Upload, Uploaded};
 pub use verified::Verified;
-pub(crate) use work::{Counters, Cx, Next, Start, Work};
+pub(crate) use work::{Counters, Cx, Due, Next, Start, Work};
 
 /// Something that a [`Session`](crate::session::Session) can carry out.
 ///

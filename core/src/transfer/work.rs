@@ -4,6 +4,7 @@ use std::sync::Arc;
 use crate::attempt::{Exchange, Outcome, Payload, Read};
 use crate::error::{Cause, TransferError};
 use crate::operation::{Operation, OperationKind};
+use crate::pace::Gate;
 use crate::retry::RetryPolicy;
 use crate::session::{Blocked, Shared};
 use crate::time::Instant;
@@ -17,6 +18,8 @@ pub struct Cx<'a> {
     pub(crate) shared: &'a mut Shared,
     /// Whether one more exchange may run.
     pub(crate) slot_free: bool,
+    /// When the pace lets an exchange begin.
+    pub(crate) gate: Gate,
 }
 
 impl Cx<'_> {
@@ -32,6 +35,24 @@ impl Cx<'_> {
         Some(Next::Wait { until: None, why })
     }
 
+    /// When a call may be sent that is ready at `ready_at`, and what it waits for till then.
+    pub(crate) fn call_at(&self, ready_at: Instant) -> Due {
+        Due::new(ready_at, self.gate.any)
+    }
+
+    /// The same of a request that moves payload.
+    pub(crate) fn payload_at(&self, ready_at: Instant) -> Due {
+        Due::new(ready_at, self.gate.payload)
+    }
+
+    /// The wait for `due`, if that is not over.
+    pub(crate) fn until(&self, due: Due) -> Option<Next> {
+        (due.at > self.now).then_some(Next::Wait {
+            until: Some(due.at),
+            why: due.why,
+        })
+    }
+
     /// A new count of attempts at a call.
     pub(crate) fn tries(&self, operation: OperationKind) -> Tries {
         Tries::new(operation, self.shared.config.retry)
@@ -45,6 +66,31 @@ impl Cx<'_> {
             ..config.retry
         };
         Tries::new(operation, policy)
+    }
+}
+
+/// When a request may be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Due {
+    pub(crate) at: Instant,
+    pub(crate) why: Blocked,
+}
+
+impl Due {
+    fn new(ready_at: Instant, gate: Instant) -> Self {
+        let (at, why) = if gate > ready_at {
+            (gate, Blocked::Pace)
+        } else {
+            (ready_at, Blocked::Backoff)
+        };
+        Self { at, why }
+    }
+
+    /// The earlier one.
+    pub(crate) fn sooner(first: Option<Self>, second: Self) -> Self {
+        first
+            .filter(|first| first.at <= second.at)
+            .unwrap_or(second)
     }
 }
 

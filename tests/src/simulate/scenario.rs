@@ -303,6 +303,12 @@ fn session(signed: bool, mild: bool, choices: &mut Choices) -> SessionConfig {
         };
         made.retry.max_backoff = Duration::from_millis(choices.pick(&[20_000, 20_000, 2_000, 100]));
     }
+    if choices.one_in(8) {
+        made.max_bandwidth = NonZeroU64::new(1 + choices.below(20_000));
+    }
+    if choices.one_in(8) {
+        made.max_requests = NonZeroU32::new(1 + u32::try_from(choices.below(100)).unwrap_or(0));
+    }
     if signed {
         made.credentials = CredentialSource::Provided;
     }

@@ -4,5 +4,6 @@ mod adversary_download;
 mod adversary_session;
 mod adversary_upload;
 mod common;
+mod pace;
 mod regressions;
 mod transfers;

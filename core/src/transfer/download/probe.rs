@@ -2,7 +2,6 @@ use super::work::Known;
 use crate::attempt::{Ending, Outcome};
 use crate::error::{Cause, Unreachable};
 use crate::operation::{HeadObject, HeadObjectOutput, Operation, OperationKind};
-use crate::session::Blocked;
 use crate::transfer::tries::{Tries, Verdict};
 use crate::transfer::{Cx, Next};
 
@@ -54,11 +53,8 @@ impl Probe {
             return None;
         };
         let tries = tries.get_or_insert_with(|| cx.tries(OperationKind::HeadObject));
-        if tries.ready_at() > cx.now {
-            return Some(Next::Wait {
-                until: Some(tries.ready_at()),
-                why: Blocked::Backoff,
-            });
+        if let Some(wait) = cx.until(cx.call_at(tries.ready_at())) {
+            return Some(wait);
         }
         *in_flight = true;
         let head = HeadObject {

@@ -9,9 +9,8 @@ use crate::etag::ETag;
 use crate::operation::OperationKind;
 use crate::range::{ByteRange, Segments};
 use crate::session::Blocked;
-use crate::time::Instant;
 use crate::transfer::tries::{Tries, Verdict};
-use crate::transfer::{Cx, Next};
+use crate::transfer::{Cx, Due, Next};
 
 /// The object by ranges: which were cut, which wait for a retry, which are done.
 #[derive(Debug)]
@@ -92,7 +91,7 @@ impl Ranges {
         }
         let front = self.front();
         let horizon = known.released.saturating_add(known.window);
-        let mut wake: Option<Instant> = None;
+        let mut wake: Option<Due> = None;
         let mut why = Blocked::InFlight;
         let mut chosen = None;
         for (start, piece) in &self.pending {
@@ -104,15 +103,12 @@ impl Ranges {
                 why = Blocked::Window;
                 break;
             }
-            if piece.tries.ready_at() <= cx.now {
+            let due = cx.payload_at(piece.tries.ready_at());
+            if due.at <= cx.now {
                 chosen = Some(*start);
                 break;
             }
-            wake = [wake, Some(piece.tries.ready_at())]
-                .into_iter()
-                .flatten()
-                .min();
-            why = Blocked::Backoff;
+            wake = Some(Due::sooner(wake, due));
         }
         match chosen.and_then(|start| self.pending.remove(&start)) {
             Some(mut piece) => {
@@ -129,7 +125,10 @@ impl Ranges {
                 let read = known.read(Some(piece.range), algorithms);
                 (Next::read(read, number), Some(Task::Piece(piece)))
             }
-            None => (Next::Wait { until: wake, why }, None),
+            None => {
+                let wait = wake.and_then(|due| cx.until(due));
+                (wait.unwrap_or(Next::Wait { until: None, why }), None)
+            }
         }
     }
 

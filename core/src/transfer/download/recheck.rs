@@ -4,9 +4,8 @@ use crate::checksum::{Checksum, combine};
 use crate::error::Cause;
 use crate::operation::OperationKind;
 use crate::range::{ByteRange, Segment, Segments};
-use crate::session::Blocked;
 use crate::transfer::tries::{Tries, Verdict};
-use crate::transfer::{Cx, Next, Verified};
+use crate::transfer::{Cx, Due, Next, Verified};
 
 /// All bytes came, and are not the object's: some answer was wrong. Each piece is read a second
 /// time without being placed; those whose checksum differs are fetched a third time and replaced.
@@ -59,11 +58,9 @@ impl Recheck {
             if piece.in_flight || !piece.is_open(replacing) {
                 continue;
             }
-            if piece.tries.ready_at() > cx.now {
-                wake = [wake, Some(piece.tries.ready_at())]
-                    .into_iter()
-                    .flatten()
-                    .min();
+            let due = cx.payload_at(piece.tries.ready_at());
+            if due.at > cx.now {
+                wake = Some(Due::sooner(wake, due));
                 continue;
             }
             piece.in_flight = true;
@@ -76,12 +73,8 @@ impl Recheck {
                 Some(Task::Recheck(index)),
             );
         }
-        let why = if wake.is_some() {
-            Blocked::Backoff
-        } else {
-            Blocked::InFlight
-        };
-        (Next::Wait { until: wake, why }, None)
+        let wait = wake.and_then(|due| cx.until(due));
+        (wait.unwrap_or_else(Next::in_flight), None)
     }
 
     pub(super) fn on_outcome(&mut self, index: usize, outcome: &Outcome, cx: &mut Cx<'_>) -> Event {

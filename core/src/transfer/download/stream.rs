@@ -6,7 +6,6 @@ use crate::checksum::{Algorithm, Checksum};
 use crate::error::{Cause, Rule};
 use crate::etag::ETag;
 use crate::operation::OperationKind;
-use crate::session::Blocked;
 use crate::transfer::tries::{Tries, Verdict};
 use crate::transfer::{Cx, Next, Verified};
 
@@ -52,12 +51,8 @@ impl Stream {
     }
 
     pub(super) fn next(&mut self, known: &Known, cx: &Cx<'_>) -> Result<Next, Next> {
-        if self.tries.ready_at() > cx.now {
-            let until = Some(self.tries.ready_at());
-            return Err(Next::Wait {
-                until,
-                why: Blocked::Backoff,
-            });
+        if let Some(wait) = cx.until(cx.payload_at(self.tries.ready_at())) {
+            return Err(wait);
         }
         let mut algorithms: Vec<Algorithm> = known
             .declared

@@ -2,7 +2,6 @@ use super::finish::is_gone;
 use crate::attempt::{Ending, Failure, Outcome};
 use crate::error::Cause;
 use crate::operation::{AbortMultipartUpload, ListParts, Operation, OperationKind};
-use crate::session::Blocked;
 use crate::transfer::tries::{Tries, Verdict};
 use crate::transfer::{Cx, Next};
 
@@ -52,11 +51,8 @@ impl Discard {
     }
 
     pub(super) fn next(&mut self, abort: AbortMultipartUpload, cx: &Cx<'_>) -> Result<Next, Next> {
-        if self.tries.ready_at() > cx.now {
-            return Err(Next::Wait {
-                until: Some(self.tries.ready_at()),
-                why: Blocked::Backoff,
-            });
+        if let Some(wait) = cx.until(cx.call_at(self.tries.ready_at())) {
+            return Err(wait);
         }
         let number = self.tries.start();
         Ok(match self.step {

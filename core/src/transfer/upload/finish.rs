@@ -8,7 +8,6 @@ use crate::operation::{
     Operation, OperationKind,
 };
 use crate::retry::FailureClass;
-use crate::session::Blocked;
 use crate::transfer::tries::{Tries, Verdict};
 use crate::transfer::{Cx, Next, Verified};
 
@@ -48,11 +47,8 @@ impl Complete {
     }
 
     pub(super) fn next(&mut self, cx: &Cx<'_>) -> Result<Next, Next> {
-        if self.tries.ready_at() > cx.now {
-            return Err(Next::Wait {
-                until: Some(self.tries.ready_at()),
-                why: Blocked::Backoff,
-            });
+        if let Some(wait) = cx.until(cx.call_at(self.tries.ready_at())) {
+            return Err(wait);
         }
         Ok(Next::call(self.operation.clone(), self.tries.start()))
     }
@@ -160,11 +156,8 @@ impl Look {
     }
 
     pub(super) fn next(&mut self, head: HeadObject, cx: &Cx<'_>) -> Result<Next, Next> {
-        if self.tries.ready_at() > cx.now {
-            return Err(Next::Wait {
-                until: Some(self.tries.ready_at()),
-                why: Blocked::Backoff,
-            });
+        if let Some(wait) = cx.until(cx.call_at(self.tries.ready_at())) {
+            return Err(wait);
         }
         Ok(Next::call(
             HeadObject {

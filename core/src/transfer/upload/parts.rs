@@ -9,7 +9,7 @@ use crate::part::{PartNumber, PartPlan, PartSchedule, PartSpec};
 use crate::session::Blocked;
 use crate::time::Instant;
 use crate::transfer::tries::{Tries, Verdict};
-use crate::transfer::{Cx, Next};
+use crate::transfer::{Cx, Due, Next};
 
 /// The parts of a multipart upload: which are stored, which wait for a retry, which the source has
 /// ready.
@@ -232,18 +232,19 @@ impl Parts {
 
     /// The next part to send, or what it waits for.
     pub(super) fn next(&mut self, cx: &Cx<'_>) -> Result<PartTask, Next> {
-        let mut wake: Option<Instant> = None;
+        let mut wake: Option<Due> = None;
         for (index, task) in &self.pending {
-            if task.tries.ready_at() <= cx.now {
+            let due = cx.payload_at(task.tries.ready_at());
+            if due.at <= cx.now {
                 let index = *index;
                 return self.pending.remove(&index).ok_or_else(Next::in_flight);
             }
-            wake = [wake, Some(task.tries.ready_at())]
-                .into_iter()
-                .flatten()
-                .min();
+            wake = Some(Due::sooner(wake, due));
         }
         if self.is_ready(self.next) {
+            if let Some(wait) = cx.until(cx.payload_at(Instant::ZERO)) {
+                return Err(wait);
+            }
             let index = self.next;
             self.next += 1;
             let tries = cx.part_tries(OperationKind::UploadPart);
@@ -253,12 +254,14 @@ impl Parts {
                 first: self.digests.get(&index).copied(),
             });
         }
-        let why = match (&self.plan, wake) {
-            (_, Some(_)) => Blocked::Backoff,
-            (Plan::Stream(_), None) if self.supply.ready < self.supply.granted => Blocked::Supply,
+        if let Some(wait) = wake.and_then(|due| cx.until(due)) {
+            return Err(wait);
+        }
+        let why = match &self.plan {
+            Plan::Stream(_) if self.supply.ready < self.supply.granted => Blocked::Supply,
             _ => Blocked::InFlight,
         };
-        Err(Next::Wait { until: wake, why })
+        Err(Next::Wait { until: None, why })
     }
 
     /// The payload of an attempt at a part.

@@ -4,7 +4,6 @@ use crate::checksum::Checksum;
 use crate::error::{Cause, Rule, Violation};
 use crate::etag::ETag;
 use crate::operation::{Operation, OperationKind, PutObject};
-use crate::session::Blocked;
 use crate::transfer::tries::{Tries, Verdict};
 use crate::transfer::{Cx, Next, Verified};
 
@@ -46,11 +45,8 @@ impl Put {
         algorithm: crate::checksum::Algorithm,
         cx: &Cx<'_>,
     ) -> Result<Next, Next> {
-        if self.tries.ready_at() > cx.now {
-            return Err(Next::Wait {
-                until: Some(self.tries.ready_at()),
-                why: Blocked::Backoff,
-            });
+        if let Some(wait) = cx.until(cx.payload_at(self.tries.ready_at())) {
+            return Err(wait);
         }
         let payload = Payload {
             offset: 0,

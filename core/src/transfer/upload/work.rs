@@ -189,11 +189,10 @@ impl UploadWork {
                 };
                 put.next(&operation, self.spec.checksum, cx)
             }
-            Phase::Create(tries) if tries.ready_at() > cx.now => Err(Next::Wait {
-                until: Some(tries.ready_at()),
-                why: Blocked::Backoff,
-            }),
             Phase::Create(tries) => {
+                if let Some(wait) = cx.until(cx.call_at(tries.ready_at())) {
+                    return (wait, None);
+                }
                 let algorithm = self.spec.checksum;
                 let create = CreateMultipartUpload {
                     options: self.spec.options.clone(),
