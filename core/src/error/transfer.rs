@@ -83,6 +83,14 @@ pub enum Cause {
         /// What the last attempt met.
         last: Box<Cause>,
     },
+    /// All requests of all transfers failed for too long: nothing was sent any more but one at a
+    /// time, and none of those succeeded either.
+    Outage {
+        /// The server.
+        endpoint: String,
+        /// How many requests failed in a row.
+        failures: u32,
+    },
     /// The caller cancelled.
     Cancelled,
     /// The adapter broke the contract.
@@ -206,6 +214,11 @@ impl fmt::Display for Cause {
                 f,
                 "gave up after {} because the retry budget is empty: {last}",
                 Attempts(*attempts)
+            ),
+            Self::Outage { endpoint, failures } => write!(
+                f,
+                "gave up after {} in a row that failed: the server at {endpoint} refuses everything",
+                Attempts(*failures)
             ),
             Self::Cancelled => f.write_str("cancelled"),
             Self::Misuse(error) => error.fmt(f),

@@ -7,15 +7,33 @@
 //! | part | says |
 //! |---|---|
 //! | [`SessionConfig::max_bandwidth`], [`SessionConfig::max_requests`] | what the caller allows a second |
+//! | [`Concurrency`] | how many exchanges run at once, and whether that follows what is measured |
+//! | [`PaceChange`] | what a session has changed by itself, and why |
+//!
+//! What a session learns by itself, beside its concurrency: how many requests a second a server
+//! takes that refuses more, and that a server which fails every request is to be asked seldom.
 //!
 //! [`SessionConfig::max_bandwidth`]: crate::session::SessionConfig::max_bandwidth
 //! [`SessionConfig::max_requests`]: crate::session::SessionConfig::max_requests
 
+mod breaker;
 mod bucket;
+mod change;
+mod concurrency;
+mod counter;
+mod governor;
+mod throttle;
 
 use core::num::{NonZeroU32, NonZeroU64};
 
+pub(crate) use breaker::Sign;
+use breaker::{Breaker, Tripped};
 use bucket::Bucket;
+use change::Changes;
+pub use change::{Lever, PaceChange, Why};
+pub use concurrency::Concurrency;
+use governor::Governor;
+use throttle::{Shift, Throttle};
 
 use crate::time::Instant;
 
@@ -24,6 +42,11 @@ use crate::time::Instant;
 pub(crate) struct Pace {
     bytes: Option<Bucket>,
     requests: Option<Bucket>,
+    throttle: Throttle,
+    breaker: Breaker,
+    /// Absent where the caller has fixed the concurrency.
+    governor: Option<Governor>,
+    changes: Changes,
 }
 
 /// When exchanges may begin.
@@ -44,12 +67,34 @@ pub(crate) enum Freight {
     Payload(u64),
 }
 
+/// An exchange that has come to an end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ended {
+    pub(crate) serial: u64,
+    pub(crate) freight: Freight,
+    pub(crate) started: Instant,
+    /// Bytes of payload that it has moved.
+    pub(crate) moved: u64,
+    /// Those of them that were told while it was under way.
+    pub(crate) told: u64,
+    pub(crate) sign: Sign,
+}
+
 impl Pace {
-    /// A pace of at most so many bytes and requests a second.
-    pub(crate) fn new(bandwidth: Option<NonZeroU64>, requests: Option<NonZeroU32>) -> Self {
+    /// A pace of at most so many bytes and requests a second; `slots` where the number of exchanges
+    /// at once is to follow what is measured: that at first.
+    pub(crate) fn new(
+        bandwidth: Option<NonZeroU64>,
+        requests: Option<NonZeroU32>,
+        slots: Option<u16>,
+    ) -> Self {
         Self {
             bytes: bandwidth.map(Bucket::new),
             requests: requests.map(|requests| Bucket::new(requests.into())),
+            throttle: Throttle::default(),
+            breaker: Breaker::default(),
+            governor: slots.map(Governor::new),
+            changes: Changes::default(),
         }
     }
 
@@ -57,30 +102,134 @@ impl Pace {
     pub(crate) fn gate(&self) -> Gate {
         let ready =
             |bucket: &Option<Bucket>| bucket.as_ref().map_or(Instant::ZERO, Bucket::ready_at);
-        let any = ready(&self.requests);
+        let learnt = self.throttle.ready_at().max(self.breaker.ready_at());
+        let any = ready(&self.requests).max(learnt);
         Gate {
             any,
             payload: any.max(ready(&self.bytes)),
         }
     }
 
+    /// How many exchanges may run at once, where that follows what is measured.
+    pub(crate) fn slots(&self) -> Option<u16> {
+        self.governor.as_ref().map(Governor::limit)
+    }
+
+    /// The caller fixes how many exchanges run at once.
+    pub(crate) fn fix_slots(&mut self) {
+        self.governor = None;
+    }
+
     /// An exchange begins.
-    pub(crate) fn started(&mut self, freight: Freight, now: Instant) {
+    pub(crate) fn started(&mut self, serial: u64, freight: Freight, now: Instant) {
         if let Some(requests) = &mut self.requests {
             requests.take(1, now);
         }
         if let (Some(bytes), Freight::Payload(len)) = (&mut self.bytes, freight) {
             bytes.take(len, now);
         }
+        self.breaker.started(serial);
+        if let Some(shift) = self.throttle.started(now) {
+            self.note_rate(shift, Why::Recovered, now);
+        }
     }
 
-    /// An exchange has ended, for which `charged` bytes were taken, and has moved `moved`.
-    pub(crate) fn settled(&mut self, charged: u64, moved: u64, now: Instant) {
-        let Some(bytes) = &mut self.bytes else { return };
-        match moved.checked_sub(charged) {
-            Some(more) => bytes.take(more, now),
-            None => bytes.give_back(charged - moved),
+    /// An exchange has moved so many bytes more than it had at its last report.
+    pub(crate) fn progressed(&mut self, more: u64, now: Instant) {
+        if let Some(governor) = &mut self.governor {
+            governor.moved(more, now);
         }
+    }
+
+    /// An exchange has come to an end. Returns how many have failed in a row if there is no hope
+    /// left for those to come.
+    pub(crate) fn ended(&mut self, ended: &Ended, now: Instant) -> Option<u32> {
+        self.settle(ended, now);
+        self.steer(ended, now);
+        match ended.sign {
+            Sign::Good => self.throttle.answered(now),
+            Sign::Throttled => {
+                if let Some(shift) = self.throttle.refused(ended.started, now) {
+                    self.note_rate(shift, Why::Throttled, now);
+                }
+            }
+            Sign::Bad | Sign::None => {}
+        }
+        let tripped = self.breaker.ended(ended.serial, ended.sign, now)?;
+        let (from, to, why, hopeless) = match tripped {
+            Tripped::Opened => (None, Some(0), Why::Outage, None),
+            Tripped::Closed => (Some(0), None, Why::Answered, None),
+            Tripped::GaveUp(failures) => (Some(0), None, Why::GivenUp, Some(failures)),
+        };
+        self.note(Lever::Breaker, from, to, why, now);
+        hopeless
+    }
+
+    /// Nothing can be done now, with so many exchanges under way.
+    pub(crate) fn waits(&mut self, in_flight: usize, now: Instant) {
+        if let Some(governor) = &mut self.governor {
+            governor.waits(in_flight, now);
+        }
+    }
+
+    /// Changes how many exchanges run at once, if its time has come. `room` is the largest number
+    /// that there is memory for.
+    pub(crate) fn turn(&mut self, room: u16, now: Instant) {
+        let step = self.governor.as_mut().and_then(|it| it.turn(room, now));
+        if let Some(step) = step {
+            self.note_step(step, now);
+        }
+    }
+
+    pub(crate) fn take_changes(&mut self) -> Vec<PaceChange> {
+        self.changes.take()
+    }
+
+    /// Brings what was taken from the limit of bytes in line with what has moved.
+    fn settle(&mut self, ended: &Ended, now: Instant) {
+        let (Some(bytes), Freight::Payload(charged)) = (&mut self.bytes, ended.freight) else {
+            return;
+        };
+        match ended.moved.checked_sub(charged) {
+            Some(more) => bytes.take(more, now),
+            None => bytes.give_back(charged - ended.moved),
+        }
+    }
+
+    fn steer(&mut self, ended: &Ended, now: Instant) {
+        let Some(governor) = &mut self.governor else {
+            return;
+        };
+        if matches!(ended.freight, Freight::Payload(_)) && ended.sign == Sign::Good {
+            governor.took(now.since(ended.started));
+        }
+        if ended.moved > ended.told {
+            governor.moved(ended.moved - ended.told, now);
+        }
+        if ended.sign == Sign::Throttled
+            && let Some(step) = governor.refused(ended.started, now)
+        {
+            self.note_step(step, now);
+        }
+    }
+
+    fn note_step(&mut self, step: governor::Step, now: Instant) {
+        let (from, to) = (Some(step.from.into()), Some(step.to.into()));
+        self.note(Lever::Concurrency, from, to, step.why, now);
+    }
+
+    fn note_rate(&mut self, shift: Shift, why: Why, now: Instant) {
+        self.note(Lever::RequestRate, shift.from, shift.to, why, now);
+    }
+
+    fn note(&mut self, what: Lever, from: Option<u64>, to: Option<u64>, why: Why, at: Instant) {
+        self.changes.push(PaceChange {
+            at,
+            what,
+            from,
+            to,
+            why,
+        });
     }
 }
 
@@ -93,34 +242,67 @@ mod tests {
         Instant::ZERO + Duration::from_millis(millis)
     }
 
+    fn ended(charged: u64, moved: u64) -> Ended {
+        Ended {
+            serial: 1,
+            freight: Freight::Payload(charged),
+            started: at(0),
+            moved,
+            told: 0,
+            sign: Sign::None,
+        }
+    }
+
     #[test]
     fn without_limits_nothing_waits() {
-        let mut pace = Pace::new(None, None);
+        let mut pace = Pace::new(None, None, None);
         for _ in 0..1_000 {
             assert!(pace.gate().payload <= at(0));
-            pace.started(Freight::Payload(u64::MAX), at(0));
+            pace.started(0, Freight::Payload(u64::MAX), at(0));
         }
     }
 
     #[test]
     fn calls_wait_for_requests_alone() {
-        let mut pace = Pace::new(NonZeroU64::new(1_000), NonZeroU32::new(10));
-        pace.started(Freight::Payload(5_000), at(0));
+        let mut pace = Pace::new(NonZeroU64::new(1_000), NonZeroU32::new(10), None);
+        pace.started(1, Freight::Payload(5_000), at(0));
         assert_eq!(pace.gate().any, at(100));
         assert_eq!(pace.gate().payload, at(5_000));
-        pace.started(Freight::Nothing, at(100));
+        pace.started(1, Freight::Nothing, at(100));
         assert_eq!(pace.gate().any, at(200));
         assert_eq!(pace.gate().payload, at(5_000));
     }
 
     #[test]
     fn what_did_not_move_is_given_back_and_what_moved_beyond_is_owed() {
-        let mut pace = Pace::new(NonZeroU64::new(1_000), None);
-        pace.started(Freight::Payload(5_000), at(0));
-        pace.settled(5_000, 1_000, at(0));
+        let mut pace = Pace::new(NonZeroU64::new(1_000), None, None);
+        pace.started(1, Freight::Payload(5_000), at(0));
+        pace.ended(&ended(5_000, 1_000), at(0));
         assert_eq!(pace.gate().payload, at(1_000));
-        pace.started(Freight::Payload(0), at(1_000));
-        pace.settled(0, 3_000, at(1_000));
+        pace.started(1, Freight::Payload(0), at(1_000));
+        pace.ended(&ended(0, 3_000), at(1_000));
         assert_eq!(pace.gate().payload, at(4_000));
+    }
+    #[test]
+    fn refusals_slow_a_session_down_and_are_told() {
+        let mut pace = Pace::new(None, None, Some(16));
+        let refused = Ended {
+            sign: Sign::Throttled,
+            ..ended(0, 0)
+        };
+        assert_eq!(pace.ended(&refused, at(10)), None);
+        assert_eq!(pace.slots(), Some(12));
+        pace.started(2, Freight::Nothing, at(10));
+        assert!(pace.gate().any > at(10));
+        let told: Vec<(Lever, Option<u64>)> = pace
+            .take_changes()
+            .into_iter()
+            .map(|change| (change.what, change.to))
+            .collect();
+        let expected = [
+            (Lever::Concurrency, Some(12)),
+            (Lever::RequestRate, Some(9_000)),
+        ];
+        assert_eq!(told, expected);
     }
 }

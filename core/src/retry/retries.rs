@@ -46,6 +46,7 @@ impl Retries {
     }
 
     /// The current attempt failed: what now? `retry_after` is the answer's `x-amz-retry-after`.
+    /// Without a `budget` a retry is free.
     ///
     /// For a [`ClockSkew`](FailureClass::ClockSkew) or
     /// [`ExpiredCredentials`](FailureClass::ExpiredCredentials) this is right only where a new
@@ -56,7 +57,7 @@ impl Retries {
         class: FailureClass,
         retry_after: Option<&str>,
         policy: &RetryPolicy,
-        budget: &mut RetryBudget,
+        budget: Option<&mut RetryBudget>,
         rng: &mut Rng,
     ) -> Verdict {
         let index = self.failures;
@@ -67,7 +68,11 @@ impl Retries {
         if !policy.allows(self.failures) {
             return Verdict::GiveUp(GiveUp::Attempts);
         }
-        let Some(cost) = budget.try_spend(policy, class) else {
+        let cost = match budget {
+            Some(budget) => budget.try_spend(policy, class),
+            None => Some(Cost::new(0)),
+        };
+        let Some(cost) = cost else {
             return Verdict::GiveUp(GiveUp::Budget);
         };
         self.last = Some(cost);
@@ -135,7 +140,7 @@ mod tests {
                 return trace(&retries, Ok(()), budget.available());
             }
             let (class, after) = (classify(error), error.retry_after.as_deref());
-            match request.failed(class, after, policy, budget, &mut rng) {
+            match request.failed(class, after, policy, Some(&mut *budget), &mut rng) {
                 Verdict::After(wait) => {
                     let longest = policy.delay_at(class, index, after, 1.0);
                     assert!(wait <= longest);
@@ -243,7 +248,7 @@ mod tests {
         let mut retries = 0;
         while !parts.is_empty() {
             parts.retain_mut(|part| {
-                let verdict = part.failed(class, None, policy, &mut budget, &mut rng);
+                let verdict = part.failed(class, None, policy, Some(&mut budget), &mut rng);
                 let again = matches!(verdict, Verdict::After(_));
                 retries += u32::from(again);
                 again
@@ -273,7 +278,7 @@ mod tests {
                 FailureClass::Throttling,
                 None,
                 &POLICY,
-                &mut budget,
+                Some(&mut budget),
                 &mut rng,
             );
             let Verdict::After(wait) = verdict else {

@@ -1,4 +1,4 @@
-use core::num::{NonZeroU16, NonZeroU32, NonZeroU64};
+use core::num::{NonZeroU32, NonZeroU64};
 use core::time::Duration;
 use std::sync::Arc;
 
@@ -8,6 +8,7 @@ use super::CredentialSource;
 use crate::attempt::{Deadlines, StallPolicy};
 use crate::endpoint::Endpoint;
 use crate::operation::OperationKind;
+use crate::pace::Concurrency;
 use crate::part::Limits;
 use crate::retry::RetryPolicy;
 
@@ -19,8 +20,8 @@ pub struct SessionConfig {
     pub endpoint: Arc<Endpoint>,
     /// How they are signed.
     pub credentials: CredentialSource,
-    /// The most exchanges at once.
-    pub concurrency: NonZeroU16,
+    /// How many exchanges run at once.
+    pub concurrency: Concurrency,
     /// The most bytes of payload in memory at once, over all transfers: read and write buffers,
     /// bytes that wait for their turn in an in-order download, parts of a pull source. Where it is
     /// too small for the concurrency, concurrency falls; see [`SessionConfig::slots`].
@@ -117,13 +118,13 @@ impl Default for Timeouts {
 }
 
 impl SessionConfig {
-    /// The defaults: 16 exchanges at once, 256 MiB of memory, AWS's 2026 retry numbers.
+    /// The defaults: as many exchanges at once as serve, 16 at first and at most 64; 256 MiB of memory, AWS's 2026 retry numbers.
     pub fn new(endpoint: Endpoint, credentials: CredentialSource) -> Self {
         const USER_AGENT: &str = concat!("sans3/", env!("CARGO_PKG_VERSION"));
         Self {
             endpoint: Arc::new(endpoint),
             credentials,
-            concurrency: NonZeroU16::MIN.saturating_add(15),
+            concurrency: Concurrency::AUTO,
             memory: 256 << 20,
             exchange_memory: 1 << 20,
             retry: RetryPolicy::default(),
@@ -139,27 +140,38 @@ impl SessionConfig {
         }
     }
 
-    /// How many exchanges run at once: the concurrency, or less where memory is short.
+    /// How many exchanges run at once at most: the concurrency, or less where memory is short.
     pub fn slots(&self) -> u16 {
-        let by_memory = self.memory / self.exchange_memory.max(1);
-        let by_memory = u16::try_from(by_memory).unwrap_or(u16::MAX).max(1);
-        self.concurrency.get().min(by_memory)
+        self.concurrency
+            .most()
+            .get()
+            .min(self.slots_in(self.memory))
     }
 
-    /// What the buffers of exchanges leave of the memory.
-    pub(crate) fn payload_memory(&self) -> u64 {
-        let buffers = u64::from(self.slots()).saturating_mul(self.exchange_memory);
+    /// How many exchanges run at once before anything is measured.
+    pub fn first_slots(&self) -> u16 {
+        self.concurrency.first().min(self.slots())
+    }
+
+    /// How many exchanges' buffers fit into so much memory; one is always let in.
+    pub(crate) fn slots_in(&self, memory: u64) -> u16 {
+        let slots = memory / self.exchange_memory.max(1);
+        u16::try_from(slots).unwrap_or(u16::MAX).max(1)
+    }
+
+    /// What the buffers of so many exchanges leave of the memory.
+    pub(crate) fn payload_memory(&self, slots: u16) -> u64 {
+        let buffers = u64::from(slots).saturating_mul(self.exchange_memory);
         self.memory.saturating_sub(buffers)
     }
 
     /// The most bytes that an in-order download may hold: four times what is in flight, so that
     /// one slow range does not stop the others, within three quarters of the memory, so that an
-    /// upload which is fed by it still finds room.
+    /// upload which is fed by it still finds room. Measured by the exchanges that there are at first.
     pub fn window(&self, part_size: u64) -> u64 {
-        let wanted = u64::from(self.slots())
-            .saturating_mul(4)
-            .saturating_mul(part_size);
-        let buffers = u64::from(self.slots()).saturating_mul(self.exchange_memory);
+        let slots = u64::from(self.first_slots());
+        let wanted = slots.saturating_mul(4).saturating_mul(part_size);
+        let buffers = slots.saturating_mul(self.exchange_memory);
         wanted.min((self.memory / 4 * 3).saturating_sub(buffers.min(self.memory / 4)))
     }
 

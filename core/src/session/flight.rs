@@ -15,6 +15,7 @@ pub(super) struct Flight {
     /// Bytes of its body so far, as far as was told.
     pub(super) bytes: u64,
     pub(super) freight: Freight,
+    pub(super) started: Instant,
 }
 
 impl Flight {

@@ -1,5 +1,4 @@
 use core::fmt;
-use core::num::NonZeroU16;
 use core::ops::Bound;
 use core::time::Duration;
 use std::any::Any;
@@ -14,7 +13,7 @@ use super::{
 use crate::attempt::{Attempt, AttemptId, Context, Outcome, TransferId};
 use crate::error::{ApiMisuse, Cause, CredentialsError, TransferError, Unreachable};
 use crate::operation::OperationKind;
-use crate::pace::{Freight, Pace};
+use crate::pace::{Pace, PaceChange};
 use crate::progress::{Progress, RateMeter};
 use crate::retry::{ClockSkew, RetryBudget};
 use crate::rng::Rng;
@@ -31,7 +30,7 @@ const LEASE_GRACE: Duration = Duration::from_secs(30);
 /// came of them. It fits behind a lock or into a single task alike.
 #[derive(Debug)]
 pub struct Session {
-    shared: Shared,
+    pub(super) shared: Shared,
     transfers: BTreeMap<TransferId, Entry>,
     in_flight: BTreeMap<u64, Flight>,
     next_transfer: u64,
@@ -84,8 +83,9 @@ impl Session {
                 rng: Rng::new(seed),
                 credentials: CredentialState::new(&config.credentials, region),
                 notices: Notices::default(),
-                memory: MemoryAccount::new(config.payload_memory()),
-                pace: Pace::new(config.max_bandwidth, config.max_requests),
+                memory: MemoryAccount::new(config.payload_memory(config.first_slots())),
+                pace: Pace::of(&config),
+                broken_at: None,
                 config,
             },
             transfers: BTreeMap::new(),
@@ -183,6 +183,12 @@ impl Session {
         self.shared.notices.take()
     }
 
+    /// What the session has changed of its pace since the last call, oldest first, and why. At most
+    /// 256 are kept.
+    pub fn take_pace_changes(&mut self) -> Vec<PaceChange> {
+        self.shared.pace.take_changes()
+    }
+
     /// Bytes of payload that are held or reserved now, beside the buffers of exchanges. 0 where no
     /// transfer is under way.
     pub const fn memory_reserved(&self) -> u64 {
@@ -217,6 +223,7 @@ impl Session {
         if let Some(id) = self.ended.pop_front() {
             return Step::Ended(id);
         }
+        self.shared.pace.waits(self.in_flight.len(), now);
         for flight in self.in_flight.values().filter(|flight| !flight.aborting) {
             pause.add(Some(flight.expires), Blocked::InFlight);
         }
@@ -238,7 +245,7 @@ impl Session {
     }
 
     fn poll_transfer(&mut self, id: TransferId, now: Instant, pause: &mut Pause) -> Option<Step> {
-        let slot_free = self.in_flight.len() < usize::from(self.shared.config.slots());
+        let slot_free = self.in_flight.len() < usize::from(self.shared.slots());
         let gate = self.shared.pace.gate();
         let entry = self.transfers.get_mut(&id)?;
         if entry.state == State::Ended {
@@ -250,6 +257,7 @@ impl Session {
             shared: &mut self.shared,
             slot_free,
             gate,
+            started: now,
         };
         let mut next = entry.work.next(&mut cx);
         // An attempt whose lease ran out is being ended already: the next one, then.
@@ -310,8 +318,9 @@ impl Session {
             aborting: false,
             bytes: 0,
             freight,
+            started: now,
         };
-        self.shared.pace.started(freight, now);
+        self.shared.pace.started(id.serial, freight, now);
         self.in_flight.insert(id.serial, flight);
         if let Some(entry) = self.transfers.get_mut(&transfer) {
             entry.attempts = entry.attempts.saturating_add(1);
@@ -359,19 +368,18 @@ impl Session {
             return Accepted::Stale;
         };
         self.in_flight.remove(&id.serial);
-        if let Freight::Payload(charged) = flight.freight {
-            let moved = flight.moved(&outcome);
-            self.shared.pace.settled(charged, moved, now);
-        }
         let mut cx = Cx {
             now,
             serial: self.next_serial,
             gate: self.shared.pace.gate(),
             shared: &mut self.shared,
             slot_free: true,
+            started: flight.started,
         };
+        let ended = flight.ended(&outcome);
         entry.work.on_outcome(outcome, &mut cx);
         self.note_progress(id.transfer, now);
+        self.after_exchange(&ended, now);
         Accepted::Counted
     }
 
@@ -383,7 +391,10 @@ impl Session {
         {
             Some(flight) => {
                 flight.expires = now + flight.lease;
+                let more = bytes.saturating_sub(flight.bytes);
                 flight.bytes = flight.bytes.max(bytes);
+                self.shared.pace.progressed(more, now);
+                self.shared.turn(now);
                 self.note_progress(attempt.transfer, now);
                 Accepted::Counted
             }
@@ -419,7 +430,7 @@ impl Session {
         Accepted::Counted
     }
 
-    fn fail_all(&mut self, cause: &Cause, now: Instant) {
+    pub(super) fn fail_all(&mut self, cause: &Cause, now: Instant) {
         let running: Vec<TransferId> = self.transfers.keys().copied().collect();
         for id in running {
             self.fail(id, cause.clone(), now);
@@ -448,6 +459,7 @@ impl Session {
                     gate: self.shared.pace.gate(),
                     shared: &mut self.shared,
                     slot_free: true,
+                    started: now,
                 };
                 then(&mut *entry.work, &mut cx);
                 Accepted::Counted
@@ -487,20 +499,16 @@ impl Session {
                 self.fail(transfer, Cause::Source(error), now)
             }
             Input::Credentials(result) => self.on_credentials(result, now),
-            Input::Concurrency(concurrency) => self.set_concurrency(concurrency),
+            Input::Concurrency(concurrency) => {
+                self.shared.fix_slots(concurrency);
+                Accepted::Counted
+            }
             Input::Cancel(Some(id)) => self.fail(id, Cause::Cancelled, now),
             Input::Cancel(None) => {
                 self.fail_all(&Cause::Cancelled, now);
                 Accepted::Counted
             }
         }
-    }
-
-    fn set_concurrency(&mut self, concurrency: NonZeroU16) -> Accepted {
-        self.shared.config.concurrency = concurrency;
-        let limit = self.shared.config.payload_memory();
-        self.shared.memory.set_limit(limit);
-        Accepted::Counted
     }
 }
 

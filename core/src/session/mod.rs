@@ -23,6 +23,7 @@
 //! | what | bound |
 //! |---|---|
 //! | exchanges at once | [`SessionConfig::slots`]: the concurrency, or less where memory is short |
+//! | bytes and requests a second | [`SessionConfig::max_bandwidth`], [`SessionConfig::max_requests`] |
 //! | payload in memory | [`SessionConfig::memory`] |
 //! | attempts at one call, range or part | [`RetryPolicy::max_attempts`], [`SessionConfig::part_attempts`] |
 //! | retries of all transfers together | [`SessionConfig::retry_budget`] |
@@ -37,6 +38,7 @@ mod flight;
 mod handle;
 mod machine;
 mod notice;
+mod pacing;
 mod pause;
 mod shared;
 mod step;

@@ -2,6 +2,7 @@ use super::{CredentialState, Notices, SessionConfig};
 use crate::pace::Pace;
 use crate::retry::{ClockSkew, RetryBudget};
 use crate::rng::Rng;
+use crate::time::Instant;
 
 /// What the transfers of a session share.
 #[derive(Debug)]
@@ -15,6 +16,8 @@ pub(crate) struct Shared {
     /// Bytes of payload that may still be held, beside the buffers of exchanges.
     pub(crate) memory: MemoryAccount,
     pub(crate) pace: Pace,
+    /// When a connection broke whose retry was paid for.
+    pub(crate) broken_at: Option<Instant>,
 }
 
 /// How much payload may be held, and is.
@@ -61,7 +64,8 @@ impl MemoryAccount {
         self.used = self.used.saturating_sub(bytes);
     }
 
-    const fn free(&self) -> u64 {
+    /// Bytes that can still be taken.
+    pub(crate) const fn free(&self) -> u64 {
         self.limit.saturating_sub(self.used)
     }
 }

@@ -118,7 +118,7 @@ pub enum Input {
     },
     /// The answer to [`Step::NeedCredentials`]. Without credentials all transfers fail.
     Credentials(Result<Credentials, CredentialsError>),
-    /// Carry out at most so many exchanges at once from now on.
+    /// Carry out at most so many exchanges at once from now on, whatever is measured.
     Concurrency(NonZeroU16),
     /// Wind down one transfer, or all. Takes as long as the server does: an upload is aborted
     /// there, and a Complete that is under way decides by its answer, so that a cancelled transfer

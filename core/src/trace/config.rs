@@ -1,4 +1,4 @@
-use core::num::{NonZeroU16, NonZeroU32, NonZeroU64};
+use core::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
 
 use http::HeaderValue;
@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::opaque;
 use super::replay::stand_in;
 use crate::endpoint::Endpoint;
+use crate::pace::Concurrency;
 use crate::part::Limits;
 use crate::retry::RetryPolicy;
 use crate::session::{ChecksumPlacement, CredentialSource, SessionConfig, Timeouts};
@@ -17,7 +18,7 @@ use crate::session::{ChecksumPlacement, CredentialSource, SessionConfig, Timeout
 pub struct Config {
     endpoint: Endpoint,
     signing: Signing,
-    concurrency: NonZeroU16,
+    concurrency: Concurrency,
     memory: u64,
     exchange_memory: u64,
     retry: RetryPolicy,

@@ -109,7 +109,13 @@ impl Tries {
             }
             (None, failure) => (classify_unrefused(failure), None),
         };
-        let verdict = self.back_off(class, &cause, retry_after, cx);
+        // The learnt rate bounds how often a server that asks for less is asked; and what breaks
+        // together is one failure of the network.
+        let free = match failure {
+            Failure::Transport { .. } => cx.breaks_along(),
+            _ => class == FailureClass::Throttling,
+        };
+        let verdict = self.back_off(class, free, &cause, retry_after, cx);
         let reaction = match &verdict {
             Verdict::Retry => Reaction::Retry {
                 after: self.not_before.since(cx.now),
@@ -175,15 +181,21 @@ impl Tries {
     fn back_off(
         &mut self,
         class: FailureClass,
+        free: bool,
         cause: &Cause,
         retry_after: Option<&str>,
         cx: &mut Cx<'_>,
     ) -> Verdict {
         let shared = &mut *cx.shared;
-        let (budget, rng) = (&mut shared.budget, &mut shared.rng);
+        let budget = (!free).then_some(&mut shared.budget);
+        let mut policy = self.policy;
+        if class == FailureClass::Throttling {
+            // A server that is busy is waited for with as much patience by a call as by a range.
+            policy.max_attempts = policy.max_attempts.max(shared.config.part_attempts);
+        }
         let reason = match self
             .retries
-            .failed(class, retry_after, &self.policy, budget, rng)
+            .failed(class, retry_after, &policy, budget, &mut shared.rng)
         {
             retry::Verdict::After(delay) => {
                 self.not_before = cx.now + delay;

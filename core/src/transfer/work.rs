@@ -1,4 +1,5 @@
 use core::any::Any;
+use core::time::Duration;
 use std::sync::Arc;
 
 use crate::attempt::{Exchange, Outcome, Payload, Read};
@@ -10,6 +11,9 @@ use crate::session::{Blocked, Shared};
 use crate::time::Instant;
 use crate::transfer::tries::Tries;
 
+/// Connections that break within so long of each other have broken together.
+const TOGETHER: Duration = Duration::from_secs(1);
+
 /// What a machine of a transfer sees of its session while it decides.
 pub struct Cx<'a> {
     pub(crate) now: Instant,
@@ -18,6 +22,8 @@ pub struct Cx<'a> {
     pub(crate) shared: &'a mut Shared,
     /// Whether one more exchange may run.
     pub(crate) slot_free: bool,
+    /// When the exchange began whose outcome is looked at.
+    pub(crate) started: Instant,
     /// When the pace lets an exchange begin.
     pub(crate) gate: Gate,
 }
@@ -35,6 +41,18 @@ impl Cx<'_> {
         Some(Next::Wait { until: None, why })
     }
 
+    /// Whether a connection that breaks now has broken together with another one, whose retry was
+    /// paid for. If not, this one is to be paid for, and those that break with it are not.
+    pub(crate) fn breaks_along(&mut self) -> bool {
+        let broken_at = self.shared.broken_at;
+        let along =
+            broken_at.is_some_and(|at| self.started <= at && self.now.since(at) <= TOGETHER);
+        if !along {
+            self.shared.broken_at = Some(self.now);
+        }
+        along
+    }
+
     /// When a call may be sent that is ready at `ready_at`, and what it waits for till then.
     pub(crate) fn call_at(&self, ready_at: Instant) -> Due {
         Due::new(ready_at, self.gate.any)
@@ -48,7 +66,8 @@ impl Cx<'_> {
     /// The wait for `due`, if that is not over.
     pub(crate) fn until(&self, due: Due) -> Option<Next> {
         (due.at > self.now).then_some(Next::Wait {
-            until: Some(due.at),
+            // Of what must come first, an outcome, nobody knows the time.
+            until: (due.at < Instant::MAX).then_some(due.at),
             why: due.why,
         })
     }
