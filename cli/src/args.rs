@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use sans3_core::pace::Concurrency;
 use sans3_platform::Secret;
 
 use crate::bench::Direction;
@@ -158,9 +159,10 @@ pub(crate) struct TransferArgs {
     /// 1,000, and beyond it only where 10,000 would not be enough; those of a stream grow on the way)
     #[arg(long, value_name = "SIZE")]
     pub(crate) part_size: Option<Size>,
-    /// Most requests at once (default: 16)
+    /// Requests at once: a number, or `auto` for as many as serve, 16 at first and at most 64, or
+    /// `auto:N` for at most N (default: auto)
     #[arg(long, value_name = "N", value_parser = some_requests)]
-    pub(crate) concurrency: Option<NonZeroU16>,
+    pub(crate) concurrency: Option<Concurrency>,
     /// Most memory for payload (default: 256MiB)
     #[arg(long, value_name = "SIZE")]
     pub(crate) memory: Option<Size>,
@@ -170,6 +172,9 @@ pub(crate) struct TransferArgs {
     /// Most requests a second, on average
     #[arg(long, value_name = "N", value_parser = some_request_rate)]
     pub(crate) max_requests: Option<NonZeroU32>,
+    /// Tell on stderr what changed of the pace, and why
+    #[arg(long)]
+    pub(crate) explain: bool,
 }
 
 #[derive(Debug, Args)]
@@ -374,9 +379,19 @@ fn some_attempts(text: &str) -> Result<NonZeroU32, String> {
         .map_err(|_| format!("expected a number from 1 to {}", u32::MAX))
 }
 
-fn some_requests(text: &str) -> Result<NonZeroU16, String> {
-    text.parse()
-        .map_err(|_| format!("expected a number from 1 to {}", u16::MAX))
+fn some_requests(text: &str) -> Result<Concurrency, String> {
+    let number = |text: &str| -> Result<NonZeroU16, String> {
+        text.parse()
+            .map_err(|_| format!("expected auto, or a number from 1 to {}", u16::MAX))
+    };
+    match text.strip_prefix("auto") {
+        Some("") => Ok(Concurrency::AUTO),
+        Some(most) => {
+            let most = number(most.strip_prefix(':').unwrap_or(""))?;
+            Ok(Concurrency::Auto { most })
+        }
+        None => number(text).map(Concurrency::Fixed),
+    }
 }
 
 fn some_bytes(text: &str) -> Result<NonZeroU64, String> {
@@ -398,6 +413,21 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn concurrency_is_a_number_or_found() {
+        let most = |number| NonZeroU16::new(number).unwrap();
+        for (text, expected) in [
+            ("16", Concurrency::Fixed(most(16))),
+            ("auto", Concurrency::AUTO),
+            ("auto:250", Concurrency::Auto { most: most(250) }),
+        ] {
+            assert_eq!(some_requests(text), Ok(expected));
+        }
+        for wrong in ["0", "", "auto:", "auto:0", "auto16", "many", "-1", "65536"] {
+            assert!(some_requests(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -44,7 +44,10 @@ pub(crate) fn peak_memory(
     let exchanges = u64::from(config.slots())
         .min(parts)
         .saturating_mul(config.exchange_memory);
-    exchanges.saturating_add(room(config, passage, part_size).min(len))
+    let bound = config.memory.max(config.exchange_memory);
+    exchanges
+        .saturating_add(room(config, passage, part_size).min(len))
+        .min(bound)
 }
 
 /// Refuses memory that a stream can't be uploaded with: a part has to fit into half of it, so that
@@ -79,7 +82,7 @@ pub(crate) fn tell(
     part_size: u64,
 ) -> Result<(), Failure> {
     let (asked, real) = (
-        config.concurrency.get(),
+        config.concurrency.first(),
         requests_at_once(config, passage, part_size),
     );
     if real >= asked {
@@ -107,9 +110,9 @@ fn room(config: &SessionConfig, passage: Passage, part_size: u64) -> u64 {
     }
 }
 
-/// What all exchanges need to move bytes at all.
+/// What all exchanges need to move bytes at all, before there are more of them than at first.
 fn buffers(config: &SessionConfig) -> u64 {
-    u64::from(config.slots()).saturating_mul(config.exchange_memory)
+    u64::from(config.first_slots()).saturating_mul(config.exchange_memory)
 }
 
 #[cfg(test)]
@@ -124,7 +127,7 @@ mod tests {
     fn config(concurrency: u16, memory: u64) -> SessionConfig {
         let endpoint = Endpoint::aws(Region::new("us-east-1").unwrap());
         let mut config = SessionConfig::new(endpoint, CredentialSource::Anonymous);
-        config.concurrency = NonZeroU16::new(concurrency).unwrap();
+        config.concurrency = NonZeroU16::new(concurrency).unwrap().into();
         config.memory = memory;
         config
     }

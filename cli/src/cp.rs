@@ -4,6 +4,7 @@ use std::fs::{File, Metadata};
 use std::io;
 use std::num::NonZeroU64;
 use std::path::Path;
+use std::time::Duration;
 
 use sans3_core::checksum::Algorithm;
 use sans3_core::etag::ETag;
@@ -60,6 +61,7 @@ struct Wishes {
     options: PutOptions,
     if_match: Option<ETag>,
     replace: Replace,
+    explain: bool,
 }
 
 impl Wishes {
@@ -94,6 +96,7 @@ impl Wishes {
             } else {
                 Replace::Yes
             },
+            explain: args.transfer.explain,
         })
     }
 
@@ -350,6 +353,18 @@ impl Job<'_> {
         if self.output.is_json() {
             for notice in self.client.notices() {
                 self.output.event(notice_event(&notice))?;
+            }
+        }
+        if self.wishes.explain {
+            for change in self.client.pace_changes() {
+                let at = Duration::from_nanos(change.at.as_nanos());
+                let text = || format!("sans3: at {:.3} s: {change}", at.as_secs_f64());
+                let event = || {
+                    Event::new("pace")
+                        .number("at_ms", u64::try_from(at.as_millis()).unwrap_or(u64::MAX))
+                        .text("change", &change.to_string())
+                };
+                self.output.news(text, event)?;
             }
         }
         Ok(())

@@ -170,7 +170,7 @@ fn kind(error: &Error) -> Kind {
     match error {
         Error::Transfer(error) => match (&error.cause, error.root()) {
             (Cause::Cancelled, _) => Kind::Interrupted,
-            (Cause::GaveUp { .. }, _) => Kind::GaveUp,
+            (Cause::GaveUp { .. } | Cause::Outage { .. }, _) => Kind::GaveUp,
             (_, Cause::S3(error)) => s3_kind(error),
             (_, Cause::Spec(_)) => Kind::Usage,
             (_, Cause::Credentials(_)) => Kind::Configuration,

@@ -181,7 +181,7 @@ fn download(len: u64, wanted: Option<u64>, passage: Passage, config: &SessionCon
     let part_size = wanted.unwrap_or(DEFAULT_PART_SIZE);
     let runs = runs(len, part_size);
     let ranges = runs.iter().map(|(count, _)| count).sum::<u64>().max(1);
-    let remark = (bounds::requests_at_once(config, passage, part_size) < config.concurrency.get())
+    let remark = (bounds::requests_at_once(config, passage, part_size) < config.first_slots())
         .then(|| "little memory: fewer requests at once than --concurrency allows".to_owned());
     Plan {
         what: "download",

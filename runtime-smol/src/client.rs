@@ -12,6 +12,7 @@ use bytes::Bytes;
 use futures_io::{AsyncRead, AsyncWrite};
 use futures_lite::AsyncWriteExt as _;
 use sans3_core::operation::{GetObject, ListObjectsV2, Operation};
+use sans3_core::pace::PaceChange;
 use sans3_core::session::Notice;
 use sans3_core::transfer::{Call, Download, Downloaded, Transfer, Upload, Uploaded};
 use sans3_runtime::{Hub, PollRead, Stats, Ticket};
@@ -203,6 +204,12 @@ impl Client {
     /// 1,024 are kept.
     pub fn notices(&self) -> Vec<Notice> {
         self.hub.notices()
+    }
+
+    /// What the session has changed of its pace since the last call, oldest first, and why. Times
+    /// count from when the client was made. At most 1,024 are kept.
+    pub fn pace_changes(&self) -> Vec<PaceChange> {
+        self.hub.pace_changes()
     }
 
     /// What was used so far.

@@ -144,7 +144,7 @@ impl Desk {
                 Step::Done => break None,
             }
         };
-        self.shared.add_notices(self.session.take_notices());
+        self.publish_events();
         if self.is_idle() && self.deserted {
             Standing::Over
         } else {
@@ -311,11 +311,17 @@ impl Desk {
         }
     }
 
+    fn publish_events(&mut self) {
+        self.shared.add_notices(self.session.take_notices());
+        self.shared
+            .add_pace_changes(self.session.take_pace_changes());
+    }
+
     /// Who is to be woken, for the result.
     fn end(&mut self, transfer: TransferId, now: Instant) -> Option<Waker> {
         self.publish(transfer, now);
         // Whoever has the result may ask at once what went wrong on the way to it.
-        self.shared.add_notices(self.session.take_notices());
+        self.publish_events();
         let entry = self.transfers.remove(&transfer)?;
         entry.ticket.unbind();
         entry.ends.source.close();

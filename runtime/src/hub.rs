@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use sans3_core::endpoint::Scheme;
 use sans3_core::error::{SourceError, TransferError};
+use sans3_core::pace::PaceChange;
 use sans3_core::request::Unsigned;
 use sans3_core::session::{CredentialSource, Notice, Session, SessionConfig};
 use sans3_core::sign::Signer;
@@ -468,6 +469,12 @@ impl Hub {
     /// 1,024 are kept.
     pub fn notices(&self) -> Vec<Notice> {
         self.0.shared.take_notices()
+    }
+
+    /// What the session has changed of its pace since the last call, oldest first, and why. Times
+    /// count from when the client was made. At most 1,024 are kept.
+    pub fn pace_changes(&self) -> Vec<PaceChange> {
+        self.0.shared.take_pace_changes()
     }
 
     /// What was used so far.

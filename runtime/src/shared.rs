@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use sans3_core::error::CredentialsError;
+use sans3_core::pace::PaceChange;
 use sans3_core::session::Notice;
 use sans3_core::sign::Credentials;
 
@@ -29,6 +30,7 @@ pub(crate) struct Shared {
     /// The server has taken a large body.
     taken_large: AtomicBool,
     notices: Mutex<VecDeque<Notice>>,
+    pace_changes: Mutex<VecDeque<PaceChange>>,
     jobs: Mutex<Jobs>,
 }
 
@@ -68,6 +70,7 @@ impl Shared {
             connections: AtomicU64::new(0),
             taken_large: AtomicBool::new(false),
             notices: Mutex::default(),
+            pace_changes: Mutex::default(),
             jobs: Mutex::default(),
         }
     }
@@ -138,6 +141,21 @@ impl Shared {
         self.notices().drain(..).collect()
     }
 
+    /// Adds changes of pace; old ones make way.
+    pub(crate) fn add_pace_changes(&self, fresh: Vec<PaceChange>) {
+        if fresh.is_empty() {
+            return;
+        }
+        let mut changes = self.pace_changes();
+        changes.extend(fresh);
+        let surplus = changes.len().saturating_sub(MAX_NOTICES);
+        changes.drain(..surplus);
+    }
+
+    pub(crate) fn take_pace_changes(&self) -> Vec<PaceChange> {
+        self.pace_changes().drain(..).collect()
+    }
+
     pub(crate) fn stats(&self) -> Stats {
         Stats {
             peak_memory: self.buffers.gauge().peak(),
@@ -162,6 +180,12 @@ impl Shared {
 
     fn jobs(&self) -> MutexGuard<'_, Jobs> {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn pace_changes(&self) -> MutexGuard<'_, VecDeque<PaceChange>> {
+        self.pace_changes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn notices(&self) -> MutexGuard<'_, VecDeque<Notice>> {

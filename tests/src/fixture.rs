@@ -67,7 +67,7 @@ pub fn session(url: &str) -> SessionConfig {
     let endpoint = Endpoint::custom(url, region).expect("the URL of a server");
     let mut config = SessionConfig::new(endpoint, CredentialSource::Anonymous);
     config.limits.min_part = PART;
-    config.concurrency = NonZeroU16::MIN.saturating_add(3);
+    config.concurrency = NonZeroU16::MIN.saturating_add(3).into();
     config.timeouts.connect = Duration::from_secs(2);
     config.timeouts.idle = Duration::from_millis(500);
     config.timeouts.head = Duration::from_millis(800);
@@ -83,7 +83,7 @@ pub fn session(url: &str) -> SessionConfig {
 pub fn single(url: &str, attempts: u32) -> SessionConfig {
     let attempts = NonZeroU32::new(attempts).expect("at least one attempt");
     let mut config = session(url);
-    config.concurrency = NonZeroU16::MIN;
+    config.concurrency = NonZeroU16::MIN.into();
     config.retry.max_attempts = attempts;
     config.part_attempts = attempts;
     config

@@ -1,8 +1,10 @@
 //! What transfers cost, as a table that is kept: a change of policy shows as a change of lines.
 
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use sans3_core::pace::Concurrency;
 use sans3_testkit::schedule::{
     Job, Network, Report, Scenario, Storm, Table, amount, bytes, part_size,
 };
@@ -18,10 +20,11 @@ a model of S3 in virtual time. Payload is scaled: one simulated byte stands for 
 says. The network is a fluid that bodies share fairly, without slow start.
 
 part      the first range or part; `auto` where the core chooses it
+conns     the most exchanges at once; `~64` for as many as serve, up to 64
 loss      exchanges that break off, in mid-body or without an answer
 again     bytes of the object that crossed the network more than once
 net%      goodput in parts of what network and connections could carry
-busy%     exchanges under way, on average, in parts of the concurrency
+busy%     exchanges under way, on average, in parts of the concurrency (of the most, where it is found)
 peak      the most exchanges at once
 held      the most bytes that waited for their turn, their consumer or their upload
 
@@ -36,8 +39,8 @@ const USUAL: &str = "30 ms, 90 MB/s a connection, 10 Gbit/s in all";
 
 #[test]
 fn what_transfers_cost_is_as_it_was() {
-    const GROUPS: [fn(&mut Table); 9] = [
-        sizes, latency, loss, stragglers, in_order, streams, fast, huge, storms,
+    const GROUPS: [fn(&mut Table); 11] = [
+        sizes, latency, loss, stragglers, in_order, streams, fast, huge, storms, adaptive, limits,
     ];
     // Side by side, since none needs another.
     let groups = std::thread::scope(|scope| {
@@ -123,7 +126,7 @@ fn loss(table: &mut Table) {
     ] {
         let mut scenario = Scenario::new(job, 10 * GIB);
         (scenario.part_size, scenario.loss) = (part_size, loss);
-        scenario.concurrency = concurrency;
+        scenario.concurrency = fixed(concurrency);
         scenario.memory = GIB;
         table.run(&scenario, "");
     }
@@ -134,7 +137,7 @@ fn loss(table: &mut Table) {
         (Job::Put, 250),
     ] {
         let mut scenario = Scenario::new(job, 10 * GIB);
-        scenario.concurrency = concurrency;
+        scenario.concurrency = fixed(concurrency);
         scenario.memory = GIB;
         scenario.reset = Some(Duration::from_secs(2));
         table.run(&scenario, "all connections break at 2 s");
@@ -225,7 +228,7 @@ fn fast(table: &mut Table) {
     ] {
         let mut scenario = Scenario::new(job, 25 * GIB);
         (scenario.part_size, scenario.memory) = (part_size, memory);
-        scenario.concurrency = 250;
+        scenario.concurrency = fixed(250);
         scenario.network = hundred_gigabits();
         table.run(&scenario, &memory_note(memory));
     }
@@ -245,7 +248,7 @@ fn huge(table: &mut Table) {
         (scenario.part_size, scenario.loss) = (part_size, loss);
         scenario.scale = MIB;
         scenario.tick = Duration::from_secs(15);
-        scenario.concurrency = 250;
+        scenario.concurrency = fixed(250);
         scenario.memory = 16 * GIB;
         scenario.network = hundred_gigabits();
         table.run(&scenario, &memory_note(scenario.memory));
@@ -274,7 +277,7 @@ fn storms(table: &mut Table) {
         (Job::Put, 16, 20, 500),
     ] {
         let mut scenario = Scenario::new(job, 20 * GIB);
-        scenario.concurrency = concurrency;
+        scenario.concurrency = fixed(concurrency);
         scenario.memory = GIB;
         scenario.retry_budget = budget;
         scenario.tick = Duration::from_millis(20);
@@ -310,6 +313,105 @@ fn aftermath(report: &Report) -> String {
         None => "goodput never came back".to_owned(),
     };
     format!("  Of the requests in the storm {share} % were refused; {back}.")
+}
+
+/// A session that finds its own concurrency, beside sixteen at once.
+fn adaptive(table: &mut Table) {
+    let remark = "1 simulated byte is 64 KiB; 10 Gbit/s in all where nothing else is said. `~64` is a \
+        session that finds out how many exchanges serve best, up to 64.";
+    table.group("Does a session find its own pace?", remark);
+    let profiles: [(&str, fn(&mut Scenario)); 7] = [
+        ("480 MiB", |scenario| scenario.size = 480 * MIB),
+        ("5 Gbit/s", |scenario| scenario.network.total = 625_000_000),
+        ("10 Gbit/s", |_| {}),
+        ("40 Gbit/s", |scenario| {
+            scenario.network.total = 5_000_000_000;
+            scenario.size = 40 * GIB;
+        }),
+        ("200 ms", |scenario| {
+            scenario.network.latency = Duration::from_millis(200)
+        }),
+        ("1 ms", |scenario| {
+            scenario.network.latency = Duration::from_millis(1)
+        }),
+        ("a crowd of 8", |scenario| {
+            scenario.crowd = Some(8);
+            scenario.network.latency = Duration::from_millis(200);
+            scenario.network.total = 300_000_000;
+        }),
+    ];
+    for (note, change) in profiles {
+        for job in [Job::Get, Job::Put, Job::GetInOrder] {
+            for concurrency in [fixed(16), Concurrency::AUTO] {
+                let mut scenario = Scenario::new(job, 10 * GIB);
+                scenario.memory = 256 * MIB;
+                change(&mut scenario);
+                scenario.concurrency = concurrency;
+                let report = table.run(&scenario, note);
+                if concurrency.is_auto() {
+                    table.pace(&report);
+                }
+            }
+        }
+    }
+    let mut scenario = Scenario::new(Job::Get, 200 * GIB);
+    scenario.network = hundred_gigabits();
+    scenario.memory = GIB;
+    let most = NonZeroU16::new(250).unwrap();
+    scenario.concurrency = Concurrency::Auto { most };
+    let report = table.run(&scenario, "100 Gbit/s");
+    table.pace(&report);
+}
+
+/// Servers that refuse requests beyond some a second, for good.
+fn limits(table: &mut Table) {
+    let remark =
+        "1 simulated byte is 1 KiB; 10 Gbit/s in all. Beyond 200 a second requests are refused.";
+    table.group("Does a session keep to what a server takes?", remark);
+    for (job, millis, concurrency) in [
+        (Job::GetListed, 30, fixed(16)),
+        (Job::GetListed, 30, Concurrency::AUTO),
+        (Job::Put, 30, Concurrency::AUTO),
+        (Job::GetListed, 100, fixed(64)),
+        (Job::GetListed, 100, Concurrency::AUTO),
+    ] {
+        let mut scenario = Scenario::new(job, 64 * KIB);
+        (scenario.scale, scenario.objects) = (KIB, 6_000);
+        scenario.network.latency = Duration::from_millis(millis);
+        scenario.concurrency = concurrency;
+        scenario.tick = Duration::from_millis(20);
+        scenario.storm = Some(Storm {
+            from: Duration::ZERO,
+            to: Duration::MAX,
+            requests_a_second: 200,
+        });
+        let report = table.run(&scenario, "200 a second");
+        table.seconds(&report);
+        table.line(&kept(&report, 200));
+    }
+}
+
+/// How near the limit the goodput is, and which part of the requests were refused, after the first
+/// ten seconds and before the last one.
+fn kept(report: &Report, limit: u64) -> String {
+    const SECOND: Duration = Duration::from_secs(1);
+    let requests = report.trace.requests_per(SECOND);
+    let seconds = requests.len().saturating_sub(11);
+    let sum = |spans: &[u64]| -> u64 { spans.iter().skip(10).take(seconds).sum() };
+    let (sent, refused) = (sum(&requests), sum(&report.trace.refusals_per(SECOND)));
+    let answered = (sent - refused) * 1_000 / (limit * seconds.max(1) as u64);
+    let share = refused * 1_000 / sent.max(1);
+    format!(
+        "  After 10 s: {}.{} % of what the server takes; {}.{} % of the requests were refused.",
+        answered / 10,
+        answered % 10,
+        share / 10,
+        share % 10
+    )
+}
+
+fn fixed(number: u16) -> Concurrency {
+    Concurrency::Fixed(NonZeroU16::new(number).unwrap())
 }
 
 fn hundred_gigabits() -> Network {

@@ -11,6 +11,7 @@ use std::path::Path;
 
 use clap::ValueEnum;
 use sans3_core::operation::{ListObjectsV2, Operation};
+use sans3_core::pace::PaceChange;
 use sans3_core::session::Notice;
 use sans3_core::transfer::{Download, Downloaded, Upload, Uploaded};
 use sans3_runtime::{ClientConfig, Error, Replace, Stats, WriteAt};
@@ -170,6 +171,15 @@ impl Engine {
             Self::Tokio(client) => client.stats(),
             Self::Smol { client, .. } => client.stats(),
             Self::Blocking(client) => client.stats(),
+        }
+    }
+
+    /// The changes of pace since the last call, oldest first.
+    pub(crate) fn pace_changes(&self) -> Vec<PaceChange> {
+        match self {
+            Self::Tokio(client) => client.pace_changes(),
+            Self::Smol { client, .. } => client.pace_changes(),
+            Self::Blocking(client) => client.pace_changes(),
         }
     }
 

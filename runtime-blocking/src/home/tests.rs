@@ -38,7 +38,7 @@ fn client(server: &Server) -> Client {
     let endpoint = Endpoint::custom(&server.endpoint_url(), Region::new("us-east-1").unwrap());
     let mut session = SessionConfig::new(endpoint.unwrap(), CredentialSource::Anonymous);
     // One connection at a time is enough.
-    session.concurrency = NonZeroU16::MIN;
+    session.concurrency = NonZeroU16::MIN.into();
     Client::new(ClientConfig::new(session)).unwrap()
 }
 

@@ -37,7 +37,7 @@ impl Stage {
     pub(crate) fn with_attempts(attempts: u32, connections: Vec<Vec<Step>>) -> Self {
         let server = ScriptServer::start(connections).unwrap();
         let mut session = session(&server.endpoint_url());
-        session.concurrency = NonZeroU16::MIN;
+        session.concurrency = NonZeroU16::MIN.into();
         limit_attempts(&mut session, attempts);
         let client = Client::new(ClientConfig::new(session)).unwrap();
         Self { server, client }

@@ -157,6 +157,7 @@ fn cause(cause: &Cause) -> String {
             format!("{} (after {attempts})", self::cause(last))
         }
         Cause::Cancelled => "cancelled".into(),
+        Cause::Outage { .. } => "outage".into(),
         other => other.to_string(),
     }
 }

@@ -61,7 +61,7 @@ pub fn config() -> SessionConfig {
     let endpoint = Endpoint::custom("http://s3.test", region);
     let endpoint = endpoint.unwrap_or_else(|error| panic!("{error}"));
     let mut config = SessionConfig::new(endpoint, CredentialSource::Anonymous);
-    config.concurrency = NonZeroU16::MIN.saturating_add(3);
+    config.concurrency = NonZeroU16::MIN.saturating_add(3).into();
     config
 }
 

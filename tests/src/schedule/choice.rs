@@ -1,8 +1,6 @@
 //! The sizes that the core chooses where nobody asks for one. They are not scaled, so a session
 //! over real sizes is asked for them.
 
-use std::num::NonZeroU16;
-
 use sans3_core::attempt::{Attempt, Ready};
 use sans3_core::endpoint::{BucketName, ObjectKey};
 use sans3_core::part::{Limits, PartPlan};
@@ -75,7 +73,7 @@ fn first_fill(scenario: &Scenario) -> u64 {
     let (bucket, key) = names("k");
     let mut config = config();
     config.memory = scenario.memory;
-    config.concurrency = NonZeroU16::new(scenario.concurrency).unwrap_or(NonZeroU16::MIN);
+    config.concurrency = scenario.concurrency;
     let mut session = Session::new(config, 1);
     let length = Length::Unknown { equal_parts: false };
     session.insert(Upload::new(bucket, key, length), Instant::ZERO);

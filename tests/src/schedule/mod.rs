@@ -23,8 +23,10 @@ mod server;
 mod table;
 mod world;
 
+use std::num::NonZeroU16;
 use std::time::Duration;
 
+use sans3_core::pace::Concurrency;
 use sans3_core::time::Instant;
 
 pub use choice::part_size;
@@ -44,8 +46,8 @@ pub struct Scenario {
     pub objects: u32,
     /// The size of ranges or parts; `None` leaves it to the core.
     pub part_size: Option<u64>,
-    /// The most exchanges at once.
-    pub concurrency: u16,
+    /// How many exchanges run at once.
+    pub concurrency: Concurrency,
     /// The memory that the session may use.
     pub memory: u64,
     /// The units of its retry budget.
@@ -61,6 +63,9 @@ pub struct Scenario {
     pub slow: u32,
     /// An overload of the server.
     pub storm: Option<Storm>,
+    /// How many requests the server works on at once: with more of them under way, each waits longer
+    /// in proportion.
+    pub crowd: Option<u16>,
     /// When all connections break at once.
     pub reset: Option<Duration>,
     /// Real bytes for each simulated one.
@@ -98,6 +103,8 @@ pub struct Storm {
     pub requests_a_second: u32,
 }
 
+const SIXTEEN: Concurrency = Concurrency::Fixed(NonZeroU16::new(16).unwrap());
+
 impl Scenario {
     /// One object over the defaults of a session: 16 exchanges, 256 MiB, 500 units; 30 ms to the
     /// server, 90 MB/s a connection and 10 Gbit/s in all; nothing fails.
@@ -107,7 +114,7 @@ impl Scenario {
             size,
             objects: 1,
             part_size: None,
-            concurrency: 16,
+            concurrency: SIXTEEN,
             memory: 256 << 20,
             retry_budget: 500,
             network: Network {
@@ -119,6 +126,7 @@ impl Scenario {
             loss: 0,
             slow: 0,
             storm: None,
+            crowd: None,
             reset: None,
             scale: 64 << 10,
             tick: match job {
@@ -136,7 +144,8 @@ impl Scenario {
 
     /// The most bytes a second that this could move.
     pub(crate) fn fastest(&self) -> u64 {
-        let connections = u64::from(self.concurrency).saturating_mul(self.network.per_connection);
+        let connections =
+            u64::from(self.concurrency.most().get()).saturating_mul(self.network.per_connection);
         self.network.total.min(connections)
     }
 }

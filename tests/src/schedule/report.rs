@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sans3_core::attempt::TransferId;
 use sans3_core::error::Cause;
+use sans3_core::pace::PaceChange;
 use sans3_core::time::Instant;
 
 use super::Scenario;
@@ -38,6 +39,8 @@ pub struct Report {
     pub held: u64,
     /// `ok`, or how the first transfer that failed did.
     pub result: String,
+    /// What the session changed of its pace.
+    pub changes: Vec<PaceChange>,
     /// When what happened.
     pub trace: Trace,
 }
@@ -163,7 +166,7 @@ impl Tally {
         let nanos = elapsed.as_nanos().max(1);
         let goodput = u128::from(good) * 1_000_000_000 / nanos;
         let of_network = goodput * 1_000 / u128::from(scenario.fastest().max(1));
-        let slots = nanos * u128::from(scenario.concurrency);
+        let slots = nanos * u128::from(scenario.concurrency.most().get());
         let narrow = |wide: u128| u64::try_from(wide).unwrap_or(u64::MAX);
         Report {
             part_size,
@@ -178,6 +181,7 @@ impl Tally {
             peak: self.peak,
             held: self.held,
             result: self.failure.as_ref().map_or_else(|| "ok".to_owned(), words),
+            changes: Vec::new(),
             trace: self.trace,
         }
     }
@@ -190,6 +194,7 @@ fn words(cause: &Cause) -> String {
             budget_empty: true, ..
         } => "failed: retry budget empty".to_owned(),
         Cause::GaveUp { attempts, .. } => format!("failed: {attempts} attempts at one request"),
+        Cause::Outage { .. } => "failed: the server refuses everything".to_owned(),
         // Its numbers are scaled ones.
         Cause::Spec(error) => format!("failed: {}", error.subject()),
         other => format!("failed: {other}"),

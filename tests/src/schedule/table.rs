@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use sans3_core::pace::{Concurrency, Lever};
+
 use super::{Job, Report, Scenario, amount, bytes, run, seconds};
 
 /// A table in groups, each of which answers a question.
@@ -50,7 +52,7 @@ impl Table {
             job(scenario),
             bytes(scenario.size),
             part,
-            scenario.concurrency,
+            conns(scenario.concurrency),
             format!("{} ms", scenario.network.latency.as_millis()),
             percent(scenario.loss),
             amount(report.requests),
@@ -88,6 +90,18 @@ impl Table {
         self.spans("most in 100 ms", bursts);
     }
 
+    /// Adds how many exchanges a session let run at once, and from when.
+    pub fn pace(&mut self, report: &Report) {
+        let mut line = String::from("  at once");
+        for change in &report.changes {
+            if let (Lever::Concurrency, Some(to)) = (change.what, change.to) {
+                let at = change.at.as_nanos() / 100_000_000;
+                let _ = write!(line, "  {to} at {}.{} s", at / 10, at % 10);
+            }
+        }
+        self.line(&line);
+    }
+
     /// Adds all of another table.
     pub fn append(&mut self, other: &Self) {
         self.text.push_str(&other.text);
@@ -111,6 +125,12 @@ impl Table {
         }
         self.line(&line);
     }
+}
+
+/// `~64` is as many as serve, up to 64.
+fn conns(concurrency: Concurrency) -> String {
+    let auto = if concurrency.is_auto() { "~" } else { "" };
+    format!("{auto}{}", concurrency.most())
 }
 
 fn job(scenario: &Scenario) -> String {

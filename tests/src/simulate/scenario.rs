@@ -163,7 +163,7 @@ impl Scenario {
     fn small(faults: u64, subject: Subject, choices: &mut Choices) -> Self {
         let mut made = config();
         made.limits = LIMITS;
-        made.concurrency = NonZeroU16::MIN.saturating_add(2);
+        made.concurrency = NonZeroU16::MIN.saturating_add(2).into();
         made.exchange_memory = 16;
         made.memory = 1 << 10;
         Self {
@@ -287,7 +287,7 @@ fn session(signed: bool, mild: bool, choices: &mut Choices) -> SessionConfig {
     let mut made = config();
     made.limits = LIMITS;
     let more = u16::try_from(choices.below(8)).unwrap_or(0);
-    made.concurrency = NonZeroU16::MIN.saturating_add(more);
+    made.concurrency = NonZeroU16::MIN.saturating_add(more).into();
     made.exchange_memory = 1 + choices.below(500);
     made.memory = match choices.below(3) {
         0 => 1 << 20,

@@ -46,7 +46,7 @@ impl Tape {
 /// Four exchanges at once, with static credentials.
 pub(crate) fn signed() -> SessionConfig {
     let mut config = config();
-    config.concurrency = NonZeroU16::MIN.saturating_add(3);
+    config.concurrency = NonZeroU16::MIN.saturating_add(3).into();
     config.limits.min_part = 1000;
     config.limits.max_put = 1000;
     config.credentials = CredentialSource::Static(Arc::new(credentials()));

@@ -218,7 +218,7 @@ fn adversary_27_what_comes_after_a_cancellation_changes_nothing() {
 fn storm(code: &str) -> usize {
     const RANGE: usize = 4_096;
     let mut config = small();
-    config.concurrency = NonZeroU16::new(64).unwrap();
+    config.concurrency = NonZeroU16::new(64).unwrap().into();
     let peer = ModelPeer::new(
         model_with(&noise(65 * RANGE, 49)),
         |_, request: &Sent, ask: &mut dyn FnMut() -> Reply| {
@@ -275,7 +275,7 @@ fn adversary_50_after_a_storm_the_download_goes_on() {
             ask()
         };
         let mut config = small();
-        config.concurrency = NonZeroU16::new(16).unwrap();
+        config.concurrency = NonZeroU16::new(16).unwrap().into();
         let mut rig = Rig::new(config, ModelPeer::new(model_with(&bytes), storm));
         let (result, sink) = rig.download(download(order), crate::common::sink_for(order));
         assert!(result.is_ok(), "{result:?}");

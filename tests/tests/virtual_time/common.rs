@@ -11,7 +11,7 @@ use sans3_testkit::model::{Model, ModelConfig};
 /// A session with ranges of 1 MiB in mind: four at once.
 pub(crate) fn small() -> SessionConfig {
     let mut small = config();
-    small.concurrency = NonZeroU16::MIN.saturating_add(3);
+    small.concurrency = NonZeroU16::MIN.saturating_add(3).into();
     small
 }
 

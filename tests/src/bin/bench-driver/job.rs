@@ -107,7 +107,7 @@ impl Job {
         let mut session = SessionConfig::new(endpoint, credentials);
         session.checksums = self.checksums;
         if let Some((_, concurrency)) = self.equal {
-            session.concurrency = concurrency;
+            session.concurrency = concurrency.into();
         }
         let mut config = ClientConfig::new(session);
         config.ca_bundle.clone_from(&self.ca_bundle);

@@ -163,7 +163,7 @@ fn at_most_four() -> Script {
         Rule::Reuse,
         "four exchanges at once need no more than four connections",
     )
-    .tune(|config| config.concurrency = NonZeroU16::MIN.saturating_add(3))
+    .tune(|config| config.concurrency = NonZeroU16::MIN.saturating_add(3).into())
     .work(Work::Download(ranged()));
     script.shows = Shows::Requests;
     for _ in 0..5 {

@@ -113,7 +113,7 @@ pub(super) fn all(features: Features) -> Vec<Script> {
 /// longer than anything takes; scripts about deadlines shorten theirs.
 pub(super) fn tune(config: &mut SessionConfig) {
     config.limits.min_part = PART as u64;
-    config.concurrency = NonZeroU16::MIN;
+    config.concurrency = NonZeroU16::MIN.into();
     config.timeouts.connect = Duration::from_secs(6);
     config.timeouts.head = Duration::from_secs(6);
     config.timeouts.idle = Duration::from_secs(6);

@@ -228,7 +228,7 @@ fn slow_ranges() -> Script {
     let name = "a slow consumer gets all bytes in order, and is never waited for in vain";
     let mut script = Script::new(Rule::InOrder, name)
         .tune(|config| {
-            config.concurrency = NonZeroU16::MIN.saturating_add(1);
+            config.concurrency = NonZeroU16::MIN.saturating_add(1).into();
             config.memory = MEMORY;
             config.exchange_memory = 64 << 10;
             config.timeouts.idle = IDLE;

@@ -108,7 +108,7 @@ impl<'a> World<'a> {
         if let Some(at) = scenario.reset {
             world.after(at, Timer::Reset);
         }
-        for _ in 0..u32::from(scenario.concurrency).saturating_mul(2) {
+        for _ in 0..u32::from(scenario.concurrency.most().get()).saturating_mul(2) {
             world.insert();
         }
         world
@@ -244,8 +244,10 @@ impl<'a> World<'a> {
         EPOCH.offset(i64::try_from(seconds).unwrap_or(i64::MAX))
     }
 
-    fn report(self) -> Report {
+    fn report(mut self) -> Report {
         let elapsed = self.consumed.max(self.now).since(Instant::ZERO);
-        self.tally.report(self.scenario, self.part_size, elapsed)
+        let changes = self.session.take_pace_changes();
+        let report = self.tally.report(self.scenario, self.part_size, elapsed);
+        Report { changes, ..report }
     }
 }

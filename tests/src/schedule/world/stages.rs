@@ -44,7 +44,11 @@ impl World<'_> {
         // From three quarters to five quarters.
         let mut varied = || WEIGHT * 3 / 4 + self.rng.below(WEIGHT / 2);
         let (delay, weight) = (varied(), varied());
-        let nanos = self.scenario.network.latency.as_nanos() * u128::from(delay);
+        let mut nanos = self.scenario.network.latency.as_nanos() * u128::from(delay);
+        if let Some(crowd) = self.scenario.crowd.map(usize::from) {
+            let busy = self.exchanges.len().max(crowd) as u128;
+            nanos = nanos * busy / (crowd.max(1) as u128);
+        }
         let nanos = nanos / u128::from(WEIGHT);
         let fraction = self.rng.below(FRACTIONS);
         Fate {

@@ -1,6 +1,6 @@
 //! Transfers: how they begin, what they hold, and what came of them.
 
-use std::num::{NonZeroU16, NonZeroU64};
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use sans3_core::attempt::TransferId;
@@ -151,7 +151,7 @@ impl World<'_> {
 /// The configuration of a session over simulated bytes.
 pub(super) fn scaled_config(scenario: &Scenario) -> SessionConfig {
     let mut config = config();
-    config.concurrency = NonZeroU16::new(scenario.concurrency).unwrap_or(NonZeroU16::MIN);
+    config.concurrency = scenario.concurrency;
     config.memory = scenario.scaled(scenario.memory);
     config.exchange_memory = scenario.scaled(config.exchange_memory);
     config.retry_budget = scenario.retry_budget;
