@@ -19,8 +19,9 @@ const REST: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs
 /// Bytes are counted over windows in which every slot was in use. More slots must bring an eighth
 /// of the gain that they would bring on an unbounded network, or they are given back: doubling
 /// first, then by a quarter. Where exchanges come to take half as long again as they did when the
-/// number was found, and bring no more for it, a quarter less is tried, and must bring as much. A
-/// refusal for too many requests takes a quarter at once, at most once for each round trip.
+/// number was found, and bring no more for it, a quarter less is tried, and must bring as much. The
+/// first refusal for too many requests takes a quarter at once; from then on the rate of requests is
+/// learnt, and is what changes.
 #[derive(Debug)]
 pub(super) struct Governor {
     limit: u16,
@@ -33,8 +34,6 @@ pub(super) struct Governor {
     rest: Duration,
     /// Whether no try has failed yet.
     doubling: bool,
-    /// Refusals of requests that were sent before tell nothing new.
-    cut_at: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +82,6 @@ impl Governor {
             knee: None,
             rest: REST.0,
             doubling: true,
-            cut_at: None,
         }
     }
 
@@ -123,12 +121,8 @@ impl Governor {
         }
     }
 
-    /// A request that was sent at `sent` was refused because there are too many.
-    pub(super) fn refused(&mut self, sent: Instant, now: Instant) -> Option<Step> {
-        if self.cut_at.is_some_and(|cut_at| sent < cut_at) {
-            return None;
-        }
-        self.cut_at = Some(now);
+    /// Requests are refused because there are too many, and were not before.
+    pub(super) fn refused(&mut self, now: Instant) -> Option<Step> {
         let goal = match self.stage {
             Stage::Recover { goal } => goal,
             Stage::Trial { from, .. } => from,
@@ -157,7 +151,7 @@ impl Governor {
         let step = match self.stage {
             Stage::Recover { goal } => self.recover(goal, room, now),
             Stage::Trial { from, .. } if window.lacking => {
-                self.hold(REST.0 / 5, now);
+                self.hold(self.rest, now);
                 self.set(from, Why::NoDemand)
             }
             _ if window.lacking => None,
@@ -250,7 +244,7 @@ impl Governor {
         let to = self.limit.saturating_add((self.limit / 4).max(1)).min(goal);
         if to >= goal {
             self.knee = None;
-            self.hold(self.rest, now);
+            self.hold(REST.0 / 5, now);
         }
         self.set(to.max(1), Why::Recovered)
     }
@@ -379,17 +373,15 @@ mod tests {
     }
 
     #[test]
-    fn a_round_of_refusals_takes_a_quarter_once_and_it_comes_back() {
+    fn a_refusal_takes_a_quarter_and_it_comes_back() {
         let mut network = Network::new(625_000_000);
         network.run(5, 0);
         let now = network.now;
-        let cut = network.governor.refused(now, now);
+        let cut = network.governor.refused(now);
         assert_eq!(cut.map(|cut| (cut.from, cut.to)), Some((16, 12)));
-        let same = network.governor.refused(Instant::ZERO, now);
-        assert_eq!((same, network.governor.limit()), (None, 12));
         assert_eq!(network.run(5, 12), 16, "{:?}", network.steps);
         for _ in 0..20 {
-            network.governor.refused(now, now);
+            network.governor.refused(now);
         }
         assert_eq!(network.governor.limit(), 1);
     }

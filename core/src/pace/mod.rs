@@ -148,11 +148,7 @@ impl Pace {
         self.steer(ended, now);
         match ended.sign {
             Sign::Good => self.throttle.answered(now),
-            Sign::Throttled => {
-                if let Some(shift) = self.throttle.refused(ended.started, now) {
-                    self.note_rate(shift, Why::Throttled, now);
-                }
-            }
+            Sign::Throttled => self.refused(ended.started, now),
             Sign::Bad | Sign::None => {}
         }
         let tripped = self.breaker.ended(ended.serial, ended.sign, now)?;
@@ -206,9 +202,17 @@ impl Pace {
         if ended.moved > ended.told {
             governor.moved(ended.moved - ended.told, now);
         }
-        if ended.sign == Sign::Throttled
-            && let Some(step) = governor.refused(ended.started, now)
-        {
+    }
+
+    /// There were too many requests when one was sent at `sent`.
+    fn refused(&mut self, sent: Instant, now: Instant) {
+        let Some(shift) = self.throttle.refused(sent, now) else {
+            return;
+        };
+        self.note_rate(shift, Why::Throttled, now);
+        // Once a rate is learnt it is the rate that is too high.
+        let governor = self.governor.as_mut().filter(|_| shift.from.is_none());
+        if let Some(step) = governor.and_then(|governor| governor.refused(now)) {
             self.note_step(step, now);
         }
     }
@@ -300,8 +304,8 @@ mod tests {
             .map(|change| (change.what, change.to))
             .collect();
         let expected = [
-            (Lever::Concurrency, Some(12)),
             (Lever::RequestRate, Some(9_000)),
+            (Lever::Concurrency, Some(12)),
         ];
         assert_eq!(told, expected);
     }

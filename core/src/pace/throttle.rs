@@ -16,11 +16,14 @@ const LEAST: u64 = REQUEST / 5;
 const GUESS: u64 = 10 * REQUEST;
 
 /// How long it takes to come back to the rate at which requests were answered before.
-const RETURN: Duration = Duration::from_secs(4);
+const RETURN: Duration = Duration::from_secs(2);
 
-/// How long the steps last in which the rate then grows: by 2 % a second in the first one, and by
+/// How long the steps last in which the rate then grows: by 4 % a second in the first one, and by
 /// twice as much in each one after it.
-const STEP: Duration = Duration::from_secs(2);
+const STEP: Duration = Duration::from_secs(1);
+
+/// The growth in the first step, in thousandths a second.
+const GROWTH: u64 = 40;
 
 /// How often the rate is set anew while it grows.
 const TICK: Duration = Duration::from_millis(100);
@@ -32,7 +35,7 @@ const FORGET: u64 = 8_000;
 ///
 /// Additive increase, multiplicative decrease, as in the adaptive mode of the AWS SDKs, in integers:
 /// on a refusal the rate falls to nine tenths of that at which requests were answered during the
-/// last second. It comes back within four seconds, then probes, slowly at first.
+/// last second. It comes back within two seconds, then probes, slowly at first.
 #[derive(Debug, Default)]
 pub(super) struct Throttle {
     answered: Counter,
@@ -137,12 +140,12 @@ fn recovery(since: Duration) -> u64 {
     let (steps, rest) = (beyond / step, beyond % step);
     let Some(pace) = u32::try_from(steps)
         .ok()
-        .and_then(|steps| 20_u64.checked_shl(steps.min(32)))
+        .and_then(|steps| GROWTH.checked_shl(steps.min(32)))
     else {
         return FORGET;
     };
     // What the steps before this one have brought, and what this one has.
-    let before = (pace - 20).saturating_mul(step) / 1_000;
+    let before = (pace - GROWTH).saturating_mul(step) / 1_000;
     1_000 + before + pace.saturating_mul(rest) / 1_000
 }
 
@@ -158,10 +161,10 @@ mod tests {
     #[test]
     fn the_rate_comes_back_then_probes_then_is_forgotten() {
         let after = |millis| recovery(Duration::from_millis(millis));
-        assert_eq!([0, 2_000, 4_000].map(after), [900, 950, 1_000]);
-        assert_eq!([5_000, 6_000, 8_000].map(after), [1_020, 1_040, 1_120]);
-        assert_eq!([10_000, 12_000].map(after), [1_280, 1_600]);
-        assert!(after(18_000) < FORGET && after(20_000) >= FORGET);
+        assert_eq!([0, 1_000, 2_000].map(after), [900, 950, 1_000]);
+        assert_eq!([2_500, 3_000, 4_000].map(after), [1_020, 1_040, 1_120]);
+        assert_eq!([5_000, 6_000].map(after), [1_280, 1_600]);
+        assert!(after(9_000) < FORGET && after(10_000) >= FORGET);
         assert!(after(u64::MAX) >= FORGET);
     }
 
@@ -236,7 +239,7 @@ mod tests {
             }
         };
         assert_eq!(shift.to, None);
-        assert!(now > at(18_000) && now < at(21_000), "{now:?}");
+        assert!(now > at(9_000) && now < at(11_000), "{now:?}");
         assert_eq!(throttle.ready_at(), Instant::ZERO);
     }
 }

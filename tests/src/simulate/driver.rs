@@ -131,7 +131,7 @@ impl<'a> Simulation<'a> {
             steps += 1;
             Invariant::NoSpin.holds(steps < MAX_STEPS, || format!("{MAX_STEPS} steps"));
             let flights = self.flights.len() + self.untold.len();
-            self.watch.after_step(&mut self.session, flights);
+            self.watch.after_step(&mut self.session, flights, self.now);
         }
         self.log.note(&self.now.as_nanos().to_le_bytes());
         let (succeeded, failed) = self.judge();
@@ -258,7 +258,7 @@ impl<'a> Simulation<'a> {
 
     fn start(&mut self, attempt: Attempt) {
         let id = attempt.id();
-        self.watch.started(id);
+        self.watch.started(id, self.now);
         let source = self.sources.get(&id.transfer());
         let state = match send(attempt, self.wall(), source) {
             Ok((sendable, request)) => {

@@ -3,6 +3,7 @@
 use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
+use sans3_core::pace::Concurrency;
 use sans3_core::part::Limits;
 use sans3_core::session::{ChecksumPlacement, CredentialSource, SessionConfig};
 
@@ -302,6 +303,12 @@ fn session(signed: bool, mild: bool, choices: &mut Choices) -> SessionConfig {
             _ => low(50 + choices.below(3_000)),
         };
         made.retry.max_backoff = Duration::from_millis(choices.pick(&[20_000, 20_000, 2_000, 100]));
+    }
+    if choices.one_in(3) {
+        // Of at most eight, since there are not more parts than that to send at once.
+        made.concurrency = Concurrency::Auto {
+            most: made.concurrency.most(),
+        };
     }
     if choices.one_in(8) {
         made.max_bandwidth = NonZeroU64::new(1 + choices.below(20_000));

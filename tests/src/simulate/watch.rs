@@ -1,6 +1,7 @@
 //! What must hold during a run.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
@@ -15,11 +16,11 @@ use super::invariant::Invariant;
 use super::job::Job;
 use crate::drive::{Sent, Sink};
 
-/// What a retry takes from the budget, in units, where the server asked for fewer requests.
-const THROTTLED_RETRY: u64 = 5;
-
-/// What any other retry takes.
+/// What a retry takes from the budget, in units.
 const RETRY: u64 = 14;
+
+/// Connections that break within so long of each other have broken together.
+const TOGETHER: Duration = Duration::from_secs(1);
 
 /// What is kept of a run to check it by.
 #[derive(Default)]
@@ -34,6 +35,10 @@ pub(super) struct Watch {
     spent: u64,
     /// Retries that were paid for and that no success has given back yet.
     paid: u64,
+    /// When each attempt began.
+    began: BTreeMap<AttemptId, Instant>,
+    /// When a connection broke whose retry was paid for.
+    broken_at: Option<Instant>,
 }
 
 /// What is kept of a transfer.
@@ -112,8 +117,9 @@ impl Watch {
         }
     }
 
-    pub(super) fn started(&mut self, id: AttemptId) {
+    pub(super) fn started(&mut self, id: AttemptId, now: Instant) {
         self.attempts += 1;
+        self.began.insert(id, now);
         let account = self.account(id.transfer());
         account.attempts += 1;
         Invariant::AfterEnd.holds(!account.ended, || format!("{id} starts after the end"));
@@ -198,7 +204,7 @@ impl Watch {
         }
     }
 
-    pub(super) fn after_step(&mut self, session: &mut Session, flights: usize) {
+    pub(super) fn after_step(&mut self, session: &mut Session, flights: usize, now: Instant) {
         // A concurrency that was lowered holds for exchanges that begin after it.
         let slots = usize::from(session.config().slots());
         Invariant::Concurrency.holds(flights <= slots.max(self.flights), || {
@@ -206,16 +212,31 @@ impl Watch {
         });
         self.flights = flights;
         for notice in session.take_notices() {
-            self.noticed(&notice, session);
+            self.noticed(&notice, session, now);
         }
     }
 
-    fn noticed(&mut self, notice: &Notice, session: &Session) {
+    /// Whether a connection broke together with another one, whose retry was paid for.
+    fn breaks_along(&mut self, id: AttemptId, now: Instant) -> bool {
+        let began = self.began.get(&id).copied().unwrap_or(now);
+        let along = self
+            .broken_at
+            .is_some_and(|at| began <= at && now.since(at) <= TOGETHER);
+        if !along {
+            self.broken_at = Some(now);
+        }
+        along
+    }
+
+    fn noticed(&mut self, notice: &Notice, session: &Session, now: Instant) {
         let config = session.config();
         let allowed = config.retry.max_attempts.max(config.part_attempts).get();
         Invariant::Attempts.holds(notice.number <= allowed, || {
             format!("attempt {} of at most {allowed}: {notice:?}", notice.number)
         });
+        let judged = matches!(notice.reaction, Reaction::Retry { .. } | Reaction::GiveUp);
+        let broken = judged && matches!(notice.cause, Cause::Transport { .. });
+        let along = broken && self.breaks_along(notice.attempt, now);
         let Reaction::Retry { after } = notice.reaction else {
             return;
         };
@@ -225,9 +246,11 @@ impl Watch {
             format!("a retry after {after:?}, longer than {longest:?}")
         });
         let cost = match &notice.cause {
-            Cause::S3(error) if error.status == 429 || error.is("SlowDown") => THROTTLED_RETRY,
+            // The pace bounds these.
+            Cause::S3(error) if error.status == 429 || error.is("SlowDown") => return,
             // A new signature costs nothing.
             Cause::S3(error) if error.status < 404 => return,
+            _ if along => return,
             _ => RETRY,
         };
         self.paid += 1;
