@@ -8,9 +8,12 @@ use crate::time::Instant;
 /// Rates are in thousandths of a request a second.
 const REQUEST: u64 = 1_000;
 
-/// Nothing is learnt below one request in five seconds: a server that refuses more than that
-/// refuses everything.
-const LEAST: u64 = REQUEST / 5;
+/// Nothing is learnt below one request a second: a server that refuses more than that refuses
+/// everything.
+const LEAST: u64 = REQUEST;
+
+/// One refusal among so many answers is no reason to go slower than now.
+const MILD: u64 = 50;
 
 /// The first guess where a server has refused all that it was sent: ten requests a second.
 const GUESS: u64 = 10 * REQUEST;
@@ -35,10 +38,12 @@ const FORGET: u64 = 8_000;
 ///
 /// Additive increase, multiplicative decrease, as in the adaptive mode of the AWS SDKs, in integers:
 /// on a refusal the rate falls to nine tenths of that at which requests were answered during the
-/// last second. It comes back within two seconds, then probes, slowly at first.
+/// last second. It comes back within two seconds, then probes, slowly at first. While no more than one
+/// in fifty is refused it stays where it is: servers count in slots of their own.
 #[derive(Debug, Default)]
 pub(super) struct Throttle {
     answered: Counter,
+    refused: Counter,
     learnt: Option<Learnt>,
     /// Refusals of requests that were sent before tell nothing new.
     cut_at: Option<Instant>,
@@ -81,7 +86,7 @@ impl Throttle {
             self.learnt = None;
             return Some(Shift { from, to: None });
         }
-        learnt.set((learnt.base / 1_000).saturating_mul(factor), now);
+        learnt.set(learnt.base.saturating_mul(factor) / 1_000, now);
         None
     }
 
@@ -95,8 +100,16 @@ impl Throttle {
         if self.cut_at.is_some_and(|cut_at| sent <= cut_at) {
             return None;
         }
+        self.refused.count(now);
+        let (answered, refused) = (self.answered.rate(now), self.refused.rate(now));
+        if let Some(learnt) = &mut self.learnt
+            && refused * MILD <= answered
+        {
+            learnt.stay(now);
+            return None;
+        }
         self.cut_at = Some(now);
-        let answered = self.answered.rate(now).saturating_mul(REQUEST);
+        let answered = answered.saturating_mul(REQUEST);
         let before = self.learnt.as_ref().map(|learnt| learnt.rate);
         let base = match (answered, before) {
             (0, None) => GUESS,
@@ -122,6 +135,13 @@ impl Throttle {
 }
 
 impl Learnt {
+    /// Grows from the present rate as it did from the first one.
+    fn stay(&mut self, now: Instant) {
+        self.base = self.rate;
+        let back = u64::try_from(RETURN.as_nanos()).unwrap_or(u64::MAX);
+        self.since = Instant::from_nanos(now.as_nanos().saturating_sub(back));
+    }
+
     fn set(&mut self, rate: u64, now: Instant) {
         self.rate = rate;
         self.set_at = now;
@@ -177,10 +197,11 @@ mod tests {
         let cut = throttle.refused(at(0), at(100)).unwrap();
         assert_eq!((cut.from, cut.to), (None, Some(4_500_000)));
         assert_eq!(throttle.refused(at(99), at(120)), None);
-        // One that was sent since then does tell.
-        assert_eq!(throttle.refused(at(100), at(130)), None);
-        let again = throttle.refused(at(101), at(130)).unwrap();
-        assert_eq!((again.from, again.to), (Some(4_500_000), Some(4_050_000)));
+        // One that was sent since then does tell, but is borne among so many answers.
+        assert_eq!(throttle.refused(at(101), at(130)), None);
+        assert_eq!(throttle.learnt.as_ref().map(|it| it.rate), Some(4_500_000));
+        let again = throttle.refused(at(101), at(3_000)).unwrap();
+        assert_eq!((again.from, again.to), (Some(4_500_000), Some(2_025_000)));
     }
 
     #[test]

@@ -55,14 +55,26 @@ fn main() -> ExitCode {
     let size = 100 * BYTES_A_SECOND;
     let whole = World::new(size, PART, false).run();
     let share = whole.spent.as_secs_f64() / whole.virtual_time.as_secs_f64();
-    judge("100 Gbit/s, 250 connections: of a CPU core", share * 100.0, 1.0, "%");
+    judge(
+        "100 Gbit/s, 250 connections: of a CPU core",
+        share * 100.0,
+        1.0,
+        "%",
+    );
     let exchange = whole.spent.as_secs_f64() * 1e6 / count(whole.exchanges);
-    println!("{:<58} {exchange:>9.3} us", "  an exchange, its 32 chunks included");
+    println!(
+        "{:<58} {exchange:>9.3} us",
+        "  an exchange, its 32 chunks included"
+    );
 
     let mut held = World::new(size, PART, true).run().held;
     held.sort_unstable();
     let at = |part: usize| micros(held[(held.len() - 1) * part / 1_000]);
-    println!("{:<58} {:>9.3} us", "lock held an exchange (input and polls): median", at(500));
+    println!(
+        "{:<58} {:>9.3} us",
+        "lock held an exchange (input and polls): median",
+        at(500)
+    );
     println!("{:<58} {:>9.3} us", "  90th percentile", at(900));
     judge("  99th percentile", at(990), 2.0, "us");
     println!("{:<58} {:>9.3} us", "  99.9th percentile", at(999));
@@ -70,9 +82,22 @@ fn main() -> ExitCode {
     let before = resident();
     let huge = World::new(50 * TB, 64 << 20, false).run();
     let grown = resident().saturating_sub(before);
-    judge("50 TB by 745,059 ranges: memory grown", count(grown) / 1_048_576.0, 1.0, "MiB");
-    println!("{:<58} {:>9.3} s", "  and all of it took", huge.spent.as_secs_f64());
-    if kept { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    judge(
+        "50 TB by 745,059 ranges: memory grown",
+        count(grown) / 1_048_576.0,
+        1.0,
+        "MiB",
+    );
+    println!(
+        "{:<58} {:>9.3} s",
+        "  and all of it took",
+        huge.spent.as_secs_f64()
+    );
+    if kept {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 /// What a run took.
@@ -194,7 +219,8 @@ impl World {
             panic!("the head is refused");
         };
         if operation == OperationKind::HeadObject {
-            self.session.input(Input::Outcome(receiving.finish()), self.now);
+            self.session
+                .input(Input::Outcome(receiving.finish()), self.now);
             return;
         }
         self.flying.push_back(Exchange {
@@ -210,21 +236,24 @@ fn answer(request: &HeaderMap, size: u64) -> (Parts, u64) {
     let (mut head, ()) = Response::new(()).into_parts();
     let range = request.get(RANGE).and_then(|range| range.to_str().ok());
     let range = range.and_then(|range| range.strip_prefix("bytes=")?.split_once('-'));
-    let bounds = range.and_then(|(first, last)| {
-        Some((first.parse::<u64>().ok()?, last.parse::<u64>().ok()?))
-    });
+    let bounds = range
+        .and_then(|(first, last)| Some((first.parse::<u64>().ok()?, last.parse::<u64>().ok()?)));
     let len = match bounds {
         Some((first, last)) => {
             let last = last.min(size - 1);
             head.status = StatusCode::PARTIAL_CONTENT;
             let value = HeaderValue::from_str(&format!("bytes {first}-{last}/{size}"));
-            head.headers.extend(value.map(|value| (CONTENT_RANGE, value)));
+            head.headers
+                .extend(value.map(|value| (CONTENT_RANGE, value)));
             last + 1 - first
         }
         None => size,
     };
     head.headers.insert(CONTENT_LENGTH, len.into());
-    head.headers.insert(ETAG, HeaderValue::from_static("\"5d41402abc4b2a76b9719d911017c592\""));
+    head.headers.insert(
+        ETAG,
+        HeaderValue::from_static("\"5d41402abc4b2a76b9719d911017c592\""),
+    );
     (head, len)
 }
 
@@ -239,7 +268,10 @@ fn planning() -> (Duration, Duration) {
     };
     let mut session = self::session();
     let began = clock();
-    session.insert(Upload::new(bucket(), key(), Length::Known(50 * TB)), Instant::ZERO);
+    session.insert(
+        Upload::new(bucket(), key(), Length::Known(50 * TB)),
+        Instant::ZERO,
+    );
     let upload = until_it_waits(&mut session, began);
     // A download plans when it knows the size: with what follows its HEAD and its first range.
     let mut world = World::new(50 * TB, PART, true);
@@ -267,7 +299,9 @@ fn session() -> Session {
         let credentials = Credentials::new("AKIDEXAMPLE", "wJalrXUtnFEMI", None)?;
         let source = CredentialSource::Static(Arc::new(credentials));
         let mut config = SessionConfig::new(endpoint, source);
-        config.concurrency = NonZeroU16::new(CONNECTIONS).unwrap_or(NonZeroU16::MIN).into();
+        config.concurrency = NonZeroU16::new(CONNECTIONS)
+            .unwrap_or(NonZeroU16::MIN)
+            .into();
         config.memory = 1 << 30;
         Ok::<_, sans3_core::error::SpecError>(Session::new(config, 1))
     };

@@ -4,9 +4,10 @@ use core::num::{NonZeroU32, NonZeroU64};
 use core::time::Duration;
 
 use crate::common::*;
+use sans3_core::pace::{Concurrency, Why};
 use sans3_core::session::{Blocked, Machine as _, Session, Step};
 use sans3_core::time::Instant;
-use sans3_core::transfer::{Length, Order};
+use sans3_core::transfer::{Download, Length, Order};
 use sans3_testkit::drive::{Rig, Source};
 
 const MIB: usize = 1 << 20;
@@ -56,6 +57,40 @@ fn a_limit_of_requests_holds_for_all_of_them() {
     assert_eq!(rig.log.len(), 40);
     let (least, time) = (Duration::from_millis(38 * 50), rig.elapsed());
     assert!(time >= least && time < least * 11 / 10, "{time:?}");
+}
+
+/// Ranges of 4 KiB, each of which takes 10 ms however many there are at once.
+fn unbounded(order: Order, memory: u64) -> (Rig<impl sans3_testkit::drive::Peer>, Vec<Why>) {
+    const RANGE: u64 = 4 << 10;
+    let bytes = noise(10_000 * 4_096, 1);
+    let mut auto = small();
+    auto.concurrency = Concurrency::AUTO;
+    auto.exchange_memory = 16 << 10;
+    auto.memory = memory;
+    let mut rig = Rig::new(auto, honest(model_with(&bytes)));
+    let wanted = Download {
+        part_size: NonZeroU64::new(RANGE),
+        ..download(order)
+    };
+    let (result, sink) = rig.download(wanted, sink_for(order));
+    assert!(result.is_ok(), "{result:?}");
+    assert!(sink.bytes == bytes);
+    let changes = rig.session.take_pace_changes();
+    (rig, changes.iter().map(|change| change.why).collect())
+}
+
+#[test]
+fn exchanges_multiply_while_that_brings_more() {
+    let (rig, why) = unbounded(Order::Random, 256 << 20);
+    assert_eq!(rig.peak, 64);
+    assert_eq!(why, [Why::Probe, Why::Probe]);
+}
+
+#[test]
+fn exchanges_don_t_take_the_memory_of_payload() {
+    // Room for 64 exchanges, a quarter of which the window has taken.
+    let (rig, _) = unbounded(Order::InOrder, 64 * (16 << 10));
+    assert_eq!(rig.peak, 48);
 }
 
 #[test]
