@@ -314,7 +314,7 @@ pub(crate) struct BenchArgs {
     )]
     pub(crate) part_sizes: Vec<Size>,
     /// Most requests at once
-    #[arg(long, value_name = "N,..", value_delimiter = ',', default_value = "4,16,64", value_parser = some_requests)]
+    #[arg(long, value_name = "N,..", value_delimiter = ',', default_value = "4,16,64", value_parser = some_number)]
     pub(crate) concurrency: Vec<NonZeroU16>,
     /// Which way
     #[arg(long, value_enum, value_delimiter = ',', default_value = "up,down")]
@@ -379,11 +379,13 @@ fn some_attempts(text: &str) -> Result<NonZeroU32, String> {
         .map_err(|_| format!("expected a number from 1 to {}", u32::MAX))
 }
 
+fn some_number(text: &str) -> Result<NonZeroU16, String> {
+    text.parse()
+        .map_err(|_| format!("expected a number from 1 to {}", u16::MAX))
+}
+
 fn some_requests(text: &str) -> Result<Concurrency, String> {
-    let number = |text: &str| -> Result<NonZeroU16, String> {
-        text.parse()
-            .map_err(|_| format!("expected auto, or a number from 1 to {}", u16::MAX))
-    };
+    let number = |text: &str| some_number(text).map_err(|error| format!("{error}, or auto"));
     match text.strip_prefix("auto") {
         Some("") => Ok(Concurrency::AUTO),
         Some(most) => {

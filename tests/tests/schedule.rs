@@ -39,8 +39,9 @@ const USUAL: &str = "30 ms, 90 MB/s a connection, 10 Gbit/s in all";
 
 #[test]
 fn what_transfers_cost_is_as_it_was() {
-    const GROUPS: [fn(&mut Table); 11] = [
+    const GROUPS: [fn(&mut Table); 12] = [
         sizes, latency, loss, stragglers, in_order, streams, fast, huge, storms, adaptive, limits,
+        hedges,
     ];
     // Side by side, since none needs another.
     let groups = std::thread::scope(|scope| {
@@ -317,10 +318,11 @@ fn aftermath(report: &Report) -> String {
 
 /// A session that finds its own concurrency, beside sixteen at once.
 fn adaptive(table: &mut Table) {
+    type Change = fn(&mut Scenario);
     let remark = "1 simulated byte is 64 KiB; 10 Gbit/s in all where nothing else is said. `~64` is a \
         session that finds out how many exchanges serve best, up to 64.";
     table.group("Does a session find its own pace?", remark);
-    let profiles: [(&str, fn(&mut Scenario)); 7] = [
+    let profiles: [(&str, Change); 7] = [
         ("480 MiB", |scenario| scenario.size = 480 * MIB),
         ("5 Gbit/s", |scenario| scenario.network.total = 625_000_000),
         ("10 Gbit/s", |_| {}),
@@ -329,10 +331,10 @@ fn adaptive(table: &mut Table) {
             scenario.size = 40 * GIB;
         }),
         ("200 ms", |scenario| {
-            scenario.network.latency = Duration::from_millis(200)
+            scenario.network.latency = Duration::from_millis(200);
         }),
         ("1 ms", |scenario| {
-            scenario.network.latency = Duration::from_millis(1)
+            scenario.network.latency = Duration::from_millis(1);
         }),
         ("a crowd of 8", |scenario| {
             scenario.crowd = Some(8);
@@ -363,6 +365,23 @@ fn adaptive(table: &mut Table) {
     table.pace(&report);
 }
 
+/// Answers that come a minute late.
+fn hedges(table: &mut Table) {
+    let remark = format!("1 simulated byte is 64 KiB; {USUAL}. Some answers come a minute late.");
+    table.group("What do requests cost that are stuck?", &remark);
+    for (job, stuck) in [
+        (Job::Get, 10),
+        (Job::Get, 100),
+        (Job::Get, 1_000),
+        (Job::GetInOrder, 100),
+    ] {
+        let mut scenario = Scenario::new(job, 4 * GIB);
+        scenario.stuck = stuck;
+        let note = format!("{}.{} % are stuck", stuck / 100, stuck % 100 / 10);
+        table.run(&scenario, &note);
+    }
+}
+
 /// Servers that refuse requests beyond some a second, for good.
 fn limits(table: &mut Table) {
     let remark =
@@ -387,6 +406,7 @@ fn limits(table: &mut Table) {
         });
         let report = table.run(&scenario, "200 a second");
         table.seconds(&report);
+        table.pace(&report);
         table.line(&kept(&report, 200));
     }
 }

@@ -64,8 +64,9 @@ impl Bench<'_> {
     pub(super) fn session(&self, cell: &Cell) -> Result<SessionConfig, Failure> {
         let transfer = TransferArgs {
             part_size: None,
-            concurrency: Some(cell.at_once),
+            concurrency: Some(cell.at_once.into()),
             memory: self.memory,
+            ..TransferArgs::default()
         };
         let session = self.connection.session(self.args, &transfer)?;
         let (asked, real) = (cell.at_once.get(), session.slots());

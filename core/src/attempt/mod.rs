@@ -51,7 +51,7 @@ pub use framing::Framing;
 pub use hashing::{BodyCheck, Hashing};
 pub(crate) use outcome::{Ending, Failure, ReadReport, Version};
 pub use outcome::{Outcome, Sent};
-pub(crate) use read::{Pinned, Read, Skip};
+pub(crate) use read::{Claim, Pinned, Read, Skip};
 pub use receiving::{Placement, Receiving, StopReading};
 pub(crate) use sendable::Proof;
 pub use sendable::{BodySource, Sendable};

@@ -103,6 +103,8 @@ pub(crate) enum Failure {
     NoBytes(Box<S3Error>),
     /// The server sent the whole object where a range was asked for.
     RangeIgnored,
+    /// Another attempt at the same range was first to bring bytes.
+    Outrun,
     Source(SourceError),
     Sink(SinkError),
     Spec(SpecError),
@@ -124,7 +126,9 @@ impl Failure {
             Self::Refused(error) => error.status >= 500 || error.status == 200,
             Self::Broken(_) | Self::Changed { .. } | Self::RangeIgnored => true,
             Self::Transport { sent, .. } => *sent != Sent::None,
-            Self::NoBytes(_) | Self::Source(_) | Self::Sink(_) | Self::Spec(_) => false,
+            Self::NoBytes(_) | Self::Outrun | Self::Source(_) | Self::Sink(_) | Self::Spec(_) => {
+                false
+            }
         }
     }
 }

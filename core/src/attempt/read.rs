@@ -1,4 +1,6 @@
 use core::ops::Range;
+use core::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 
 use http::StatusCode;
 
@@ -22,6 +24,20 @@ pub(crate) struct Read {
     pub(crate) place: bool,
     /// Bytes at the front of a whole object that were delivered before.
     pub(crate) skip: Option<Skip>,
+    /// What attempts at the same range share.
+    pub(crate) claim: Claim,
+}
+
+/// Of several attempts at the same range, the one that takes this first places its bytes, and no
+/// other one ever does.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Claim(Arc<AtomicBool>);
+
+impl Claim {
+    /// Whether nobody has taken it before.
+    fn take(&self) -> bool {
+        !self.0.swap(true, Ordering::AcqRel)
+    }
 }
 
 /// The version that all answers must be of.
@@ -156,6 +172,8 @@ pub(super) struct ObjectBody {
     place: bool,
     hashers: Vec<Hasher>,
     skip: Option<Skip>,
+    /// Absent once it is taken.
+    claim: Option<Claim>,
     /// The checksum that this very body must have.
     due: Option<Checksum>,
 }
@@ -176,6 +194,7 @@ impl ObjectBody {
             place: read.place,
             hashers: algorithms.into_iter().map(Hasher::new).collect(),
             skip: read.skip.clone().filter(|skip| skip.len > 0),
+            claim: Some(read.claim.clone()),
             due,
         }
     }
@@ -188,6 +207,12 @@ impl ObjectBody {
             let expected = format!("a body of {} bytes", self.end - self.start);
             let seen = "more".into();
             return Err(broken(Rule::BodyLength, expected, seen));
+        }
+        if len > 0
+            && let Some(claim) = self.claim.take()
+            && !claim.take()
+        {
+            return Err(Failure::Outrun);
         }
         let at = self.at;
         let skipped = self.skip_into(chunk)?;
@@ -272,4 +297,38 @@ impl ObjectBody {
 
 pub(super) fn broken(rule: Rule, expected: String, seen: String) -> Failure {
     Failure::Broken(Violation::new(rule, expected, seen))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::endpoint::{BucketName, ObjectKey};
+
+    #[test]
+    fn of_two_attempts_at_a_range_only_the_first_to_bring_bytes_places_any() {
+        let bucket = BucketName::new("b").unwrap();
+        let read = Read {
+            get: GetObject {
+                range: ByteRange::new(0, 4),
+                ..GetObject::new(bucket, ObjectKey::new("k").unwrap())
+            },
+            pinned: None,
+            algorithms: Vec::new(),
+            place: true,
+            skip: None,
+            claim: Claim::default(),
+        };
+        let version = Version {
+            etag: None,
+            total: 8,
+            declared: crate::checksum::Declared::default(),
+            last_modified: None,
+        };
+        let body = || ObjectBody::new(&read, 0..4, version.clone());
+        let (mut slow, mut fast) = (body(), body());
+        assert_eq!(slow.admit(b"").ok(), Some(None), "a head is no byte");
+        assert_eq!(fast.admit(b"ab").ok(), Some(Some((0, 0..2))));
+        assert_eq!(slow.admit(b"abcd").err(), Some(Failure::Outrun));
+        assert_eq!(fast.admit(b"cd").ok(), Some(Some((2, 0..2))));
+    }
 }

@@ -11,7 +11,8 @@
 //! | [`PaceChange`] | what a session has changed by itself, and why |
 //!
 //! What a session learns by itself, beside its concurrency: how many requests a second a server
-//! takes that refuses more, and that a server which fails every request is to be asked seldom.
+//! takes that refuses more, that a server which fails every request is to be asked seldom, and how long
+//! ranges take to begin, so that those which don't are asked for once more.
 //!
 //! [`SessionConfig::max_bandwidth`]: crate::session::SessionConfig::max_bandwidth
 //! [`SessionConfig::max_requests`]: crate::session::SessionConfig::max_requests
@@ -22,9 +23,11 @@ mod change;
 mod concurrency;
 mod counter;
 mod governor;
+mod hedges;
 mod throttle;
 
 use core::num::{NonZeroU32, NonZeroU64};
+use core::time::Duration;
 
 pub(crate) use breaker::Sign;
 use breaker::{Breaker, Tripped};
@@ -33,6 +36,7 @@ use change::Changes;
 pub use change::{Lever, PaceChange, Why};
 pub use concurrency::Concurrency;
 use governor::Governor;
+use hedges::Hedges;
 use throttle::{Shift, Throttle};
 
 use crate::time::Instant;
@@ -46,6 +50,7 @@ pub(crate) struct Pace {
     breaker: Breaker,
     /// Absent where the caller has fixed the concurrency.
     governor: Option<Governor>,
+    hedges: Hedges,
     changes: Changes,
 }
 
@@ -94,6 +99,7 @@ impl Pace {
             throttle: Throttle::default(),
             breaker: Breaker::default(),
             governor: slots.map(Governor::new),
+            hedges: Hedges::default(),
             changes: Changes::default(),
         }
     }
@@ -129,6 +135,7 @@ impl Pace {
             bytes.take(len, now);
         }
         self.breaker.started(serial);
+        self.hedges.started();
         if let Some(shift) = self.throttle.started(now) {
             self.note_rate(shift, Why::Recovered, now);
         }
@@ -159,6 +166,21 @@ impl Pace {
         };
         self.note(Lever::Breaker, from, to, why, now);
         hopeless
+    }
+
+    /// The first bytes of a range are known to have come so long after its exchange began.
+    pub(crate) fn began_after(&mut self, time: Duration) {
+        self.hedges.began_after(time);
+    }
+
+    /// When an exchange that began at `started`, and has brought nothing, is worth another one.
+    pub(crate) fn hedge_at(&self, started: Instant) -> Option<Instant> {
+        self.hedges.due_at(started)
+    }
+
+    /// An exchange begins for the sake of another one.
+    pub(crate) const fn hedged(&mut self) {
+        self.hedges.hedged();
     }
 
     /// Nothing can be done now, with so many exchanges under way.
@@ -240,7 +262,6 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use core::time::Duration;
 
     fn at(millis: u64) -> Instant {
         Instant::ZERO + Duration::from_millis(millis)

@@ -13,7 +13,7 @@ const REQUEST: u64 = 1_000;
 const LEAST: u64 = REQUEST;
 
 /// One refusal among so many answers is no reason to go slower than now.
-const MILD: u64 = 50;
+const MILD: u64 = 30;
 
 /// The first guess where a server has refused all that it was sent: ten requests a second.
 const GUESS: u64 = 10 * REQUEST;
@@ -39,7 +39,7 @@ const FORGET: u64 = 8_000;
 /// Additive increase, multiplicative decrease, as in the adaptive mode of the AWS SDKs, in integers:
 /// on a refusal the rate falls to nine tenths of that at which requests were answered during the
 /// last second. It comes back within two seconds, then probes, slowly at first. While no more than one
-/// in fifty is refused it stays where it is: servers count in slots of their own.
+/// in thirty is refused it stays where it is: servers count in slots of their own.
 #[derive(Debug, Default)]
 pub(super) struct Throttle {
     answered: Counter,
@@ -102,10 +102,10 @@ impl Throttle {
         }
         self.refused.count(now);
         let (answered, refused) = (self.answered.rate(now), self.refused.rate(now));
-        if let Some(learnt) = &mut self.learnt
-            && refused * MILD <= answered
-        {
-            learnt.stay(now);
+        if refused * MILD <= answered {
+            if let Some(learnt) = &mut self.learnt {
+                learnt.stay(now);
+            }
             return None;
         }
         self.cut_at = Some(now);
@@ -189,18 +189,21 @@ mod tests {
     }
 
     #[test]
-    fn refusals_of_what_was_sent_before_cut_once() {
+    fn refusals_cut_once_and_only_if_they_are_many() {
         let mut throttle = Throttle::default();
         for millis in 0..1_000 {
             throttle.answered(at(millis / 10));
         }
-        let cut = throttle.refused(at(0), at(100)).unwrap();
-        assert_eq!((cut.from, cut.to), (None, Some(4_500_000)));
-        assert_eq!(throttle.refused(at(99), at(120)), None);
-        // One that was sent since then does tell, but is borne among so many answers.
-        assert_eq!(throttle.refused(at(101), at(130)), None);
-        assert_eq!(throttle.learnt.as_ref().map(|it| it.rate), Some(4_500_000));
-        let again = throttle.refused(at(101), at(3_000)).unwrap();
+        let refused = |throttle: &mut Throttle, sent, now| throttle.refused(at(sent), at(now));
+        let cuts: Vec<Shift> = (0..1_000)
+            .filter_map(|_| refused(&mut throttle, 0, 100))
+            .collect();
+        let first = Shift {
+            from: None,
+            to: Some(4_500_000),
+        };
+        assert_eq!(cuts, [first], "only when they are many, and then once");
+        let again = refused(&mut throttle, 101, 3_000).unwrap();
         assert_eq!((again.from, again.to), (Some(4_500_000), Some(2_025_000)));
     }
 

@@ -16,6 +16,8 @@ pub(super) struct Flight {
     pub(super) bytes: u64,
     pub(super) freight: Freight,
     pub(super) started: Instant,
+    /// Whether it reads an object.
+    pub(super) reads: bool,
 }
 
 impl Flight {

@@ -13,7 +13,7 @@ use super::{
 use crate::attempt::{Attempt, AttemptId, Context, Outcome, TransferId};
 use crate::error::{ApiMisuse, Cause, CredentialsError, TransferError, Unreachable};
 use crate::operation::OperationKind;
-use crate::pace::{Pace, PaceChange};
+use crate::pace::{Pace, PaceChange, Sign};
 use crate::progress::{Progress, RateMeter};
 use crate::retry::{ClockSkew, RetryBudget};
 use crate::rng::Rng;
@@ -38,6 +38,8 @@ pub struct Session {
     /// The transfer that was served last: the next one comes first, so that none starves.
     served: TransferId,
     ended: VecDeque<TransferId>,
+    /// No lease ends before.
+    leases_until: Instant,
     #[cfg(feature = "trace")]
     pub(crate) recorder: crate::trace::Recorder,
 }
@@ -48,6 +50,8 @@ struct Entry {
     attempts: u32,
     retries: u32,
     meter: RateMeter,
+    /// Bytes that its exchanges under way have told.
+    moving: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +98,7 @@ impl Session {
             next_serial: 0,
             served: TransferId(0),
             ended: VecDeque::new(),
+            leases_until: Instant::MAX,
             #[cfg(feature = "trace")]
             recorder: crate::trace::Recorder::default(),
         }
@@ -112,6 +117,7 @@ impl Session {
             attempts: 0,
             retries: 0,
             meter: RateMeter::new(now),
+            moving: 0,
         };
         self.transfers.insert(id, entry);
         Handle::new(id)
@@ -224,9 +230,12 @@ impl Session {
             return Step::Ended(id);
         }
         self.shared.pace.waits(self.in_flight.len(), now);
+        let mut leases_until = Instant::MAX;
         for flight in self.in_flight.values().filter(|flight| !flight.aborting) {
             pause.add(Some(flight.expires), Blocked::InFlight);
+            leases_until = leases_until.min(flight.expires);
         }
+        self.leases_until = leases_until;
         match pause.why {
             Some(why) => Step::Wait {
                 until: pause.until,
@@ -319,8 +328,10 @@ impl Session {
             bytes: 0,
             freight,
             started: now,
+            reads: kind == OperationKind::GetObject,
         };
         self.shared.pace.started(id.serial, freight, now);
+        self.leases_until = self.leases_until.min(flight.expires);
         self.in_flight.insert(id.serial, flight);
         if let Some(entry) = self.transfers.get_mut(&transfer) {
             entry.attempts = entry.attempts.saturating_add(1);
@@ -368,6 +379,11 @@ impl Session {
             return Accepted::Stale;
         };
         self.in_flight.remove(&id.serial);
+        entry.moving = entry.moving.saturating_sub(flight.bytes);
+        let ended = flight.ended(&outcome);
+        if flight.reads && flight.bytes == 0 && ended.sign == Sign::Good {
+            self.shared.pace.began_after(now.since(flight.started));
+        }
         let mut cx = Cx {
             now,
             serial: self.next_serial,
@@ -376,7 +392,6 @@ impl Session {
             slot_free: true,
             started: flight.started,
         };
-        let ended = flight.ended(&outcome);
         entry.work.on_outcome(outcome, &mut cx);
         self.note_progress(id.transfer, now);
         self.after_exchange(&ended, now);
@@ -392,9 +407,16 @@ impl Session {
             Some(flight) => {
                 flight.expires = now + flight.lease;
                 let more = bytes.saturating_sub(flight.bytes);
+                if flight.reads && flight.bytes == 0 && bytes > 0 {
+                    self.shared.pace.began_after(now.since(flight.started));
+                }
                 flight.bytes = flight.bytes.max(bytes);
                 self.shared.pace.progressed(more, now);
                 self.shared.turn(now);
+                if let Some(entry) = self.transfers.get_mut(&attempt.transfer) {
+                    entry.moving = entry.moving.saturating_add(more);
+                    entry.work.on_progress(attempt.serial, bytes);
+                }
                 self.note_progress(attempt.transfer, now);
                 Accepted::Counted
             }
@@ -403,10 +425,9 @@ impl Session {
     }
 
     fn note_progress(&mut self, transfer: TransferId, now: Instant) {
-        let moving: u64 = self.flights_of(transfer).map(|flight| flight.bytes).sum();
         if let Some(entry) = self.transfers.get_mut(&transfer) {
             let counters = entry.work.counters();
-            let bytes = counters.bytes.saturating_add(moving);
+            let bytes = counters.bytes.saturating_add(entry.moving);
             let bytes = counters.total.map_or(bytes, |total| bytes.min(total));
             entry.meter.reached(bytes, now);
         }
@@ -469,7 +490,9 @@ impl Session {
     }
 
     fn step(&mut self, now: Instant) -> Step {
-        if let Some(id) = self.expired(now) {
+        if self.leases_until <= now
+            && let Some(id) = self.expired(now)
+        {
             return Step::Abort(id);
         }
         let is_running = || {

@@ -31,6 +31,17 @@ impl<T> Flights<T> {
         self.0.remove(&serial).map(|flight| flight.task)
     }
 
+    pub(super) fn get_mut(&mut self, serial: u64) -> Option<&mut T> {
+        self.0.get_mut(&serial).map(|flight| &mut flight.task)
+    }
+
+    /// All of them by their serial numbers.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &T)> {
+        self.0
+            .iter()
+            .map(|(serial, flight)| (*serial, &flight.task))
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -42,14 +53,19 @@ impl<T> Flights<T> {
     /// Ends all attempts whose task `ends`, one step at a time, and waits for the outcomes of all;
     /// `None` when none is under way.
     pub(super) fn wind_down(&mut self, ends: impl Fn(&T) -> bool) -> Option<Next> {
-        let next = self
-            .0
-            .iter_mut()
-            .find(|(_, flight)| !flight.aborted && ends(&flight.task));
-        if let Some((serial, flight)) = next {
-            flight.aborted = true;
-            return Some(Next::Abort(*serial));
+        if let Some(serial) = self.end_one(ends) {
+            return Some(Next::Abort(serial));
         }
         (!self.0.is_empty()).then(Next::in_flight)
+    }
+
+    /// The next attempt to be ended whose task `ends`; each is named once.
+    pub(super) fn end_one(&mut self, ends: impl Fn(&T) -> bool) -> Option<u64> {
+        let (serial, flight) = self
+            .0
+            .iter_mut()
+            .find(|(_, flight)| !flight.aborted && ends(&flight.task))?;
+        flight.aborted = true;
+        Some(*serial)
     }
 }

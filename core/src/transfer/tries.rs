@@ -56,6 +56,11 @@ impl Tries {
         self.sent == 0
     }
 
+    /// Whether one more attempt is within the policy.
+    pub(crate) const fn has_more(&self) -> bool {
+        self.sent < self.policy.max_attempts.get()
+    }
+
     /// Counts an attempt and returns its number, from 1.
     pub(crate) const fn start(&mut self) -> u32 {
         self.sent = self.sent.saturating_add(1);
@@ -218,7 +223,7 @@ impl Tries {
 /// How a failure that is no refusal is taken.
 const fn classify_unrefused(failure: &Failure) -> FailureClass {
     match failure {
-        Failure::Broken(_) => FailureClass::Transient,
+        Failure::Broken(_) | Failure::Outrun => FailureClass::Transient,
         Failure::Transport {
             kind: TransportErrorKind::Aborted,
             ..
@@ -278,6 +283,11 @@ impl Failure {
             Self::RangeIgnored => Cause::ObjectChanged {
                 expected: "the range that was asked for".into(),
                 seen: "the whole object".into(),
+            },
+            Self::Outrun => Cause::Transport {
+                operation,
+                kind: TransportErrorKind::Aborted,
+                detail: "another attempt at the same range was faster, and was lost".into(),
             },
             Self::Source(error) => Cause::Source(error),
             Self::Sink(error) => Cause::Sink(error),

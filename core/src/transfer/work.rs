@@ -205,6 +205,9 @@ pub trait Work: Send {
     /// The attempt `outcome.id().serial` ended.
     fn on_outcome(&mut self, outcome: Outcome, cx: &mut Cx<'_>);
 
+    /// The attempt with this serial number has moved so many bytes.
+    fn on_progress(&mut self, _serial: u64, _bytes: u64) {}
+
     /// The consumer is done with all bytes below `up_to`.
     fn on_released(&mut self, _up_to: u64) {}
 

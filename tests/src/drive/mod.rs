@@ -41,6 +41,8 @@ pub struct Rig<P> {
     pub now: Instant,
     /// How long each exchange takes.
     pub latency: Duration,
+    /// The exchange, counted from 1, that takes a minute longer.
+    pub stuck: Option<usize>,
     /// How far the local wall clock is off, in seconds.
     pub clock_error: i64,
     /// What is provided when credentials are asked for, in turn; the last one again and again.
@@ -53,6 +55,7 @@ pub struct Rig<P> {
     sinks: BTreeMap<TransferId, Sink>,
     under_way: BTreeMap<(Instant, AttemptId), Attempt>,
     asked: usize,
+    started: usize,
 }
 
 /// A configuration for tests: path-style requests to a host that does not exist, anonymous.
@@ -73,6 +76,8 @@ impl<P: Peer> Rig<P> {
             peer,
             now: Instant::ZERO,
             latency: Duration::from_millis(10),
+            stuck: None,
+            started: 0,
             clock_error: 0,
             credentials: Vec::new(),
             log: Vec::new(),
@@ -141,8 +146,11 @@ impl<P: Peer> Rig<P> {
         for _ in 0..MAX_STEPS {
             match self.session.poll(self.now) {
                 Step::Start(attempt) => {
-                    self.under_way
-                        .insert((self.now + self.latency, attempt.id()), attempt);
+                    self.started += 1;
+                    let minute =
+                        Duration::from_secs(60 * u64::from(self.stuck == Some(self.started)));
+                    let end = self.now + self.latency + minute;
+                    self.under_way.insert((end, attempt.id()), attempt);
                     self.peak = self.peak.max(self.under_way.len());
                 }
                 Step::Abort(id) => self.abort(id),

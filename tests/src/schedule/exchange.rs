@@ -50,6 +50,7 @@ pub(super) struct Incoming {
     receiving: Receiving,
     body: Vec<u8>,
     admitted: usize,
+    outrun: bool,
     end: Result<(), TransportErrorKind>,
 }
 
@@ -168,6 +169,7 @@ impl Incoming {
                 receiving,
                 body,
                 admitted: 0,
+                outrun: false,
                 end: reply.end,
             }),
             Err(outcome) => Next::End(outcome),
@@ -189,6 +191,7 @@ impl Incoming {
         let chunk = &self.body[self.admitted..moved];
         // The link never stalls, so no wait is long enough to tell of it.
         let placement = self.receiving.admit(chunk, Duration::ZERO);
+        let first = self.admitted == 0;
         self.admitted = moved;
         match placement {
             Ok(Placement::Object { at, span }) => {
@@ -197,6 +200,11 @@ impl Incoming {
                 Some((at, bytes.len() as u64))
             }
             Ok(Placement::Internal) => None,
+            // Another attempt at the same range was faster, and this one is about to be ended.
+            Err(_) if first || self.outrun => {
+                self.outrun = true;
+                None
+            }
             Err(stop) => panic!("an honest body was refused: {stop:?}"),
         }
     }

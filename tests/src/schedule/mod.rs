@@ -61,6 +61,8 @@ pub struct Scenario {
     pub loss: u32,
     /// Of 10,000 exchanges, so many have a body that moves at a tenth of the speed.
     pub slow: u32,
+    /// Of 10,000 requests, so many are answered a minute late.
+    pub stuck: u32,
     /// An overload of the server.
     pub storm: Option<Storm>,
     /// How many requests the server works on at once: with more of them under way, each waits longer
@@ -125,6 +127,7 @@ impl Scenario {
             local: None,
             loss: 0,
             slow: 0,
+            stuck: 0,
             storm: None,
             crowd: None,
             reset: None,

@@ -565,9 +565,14 @@ impl<'a> Simulation<'a> {
         reply: crate::drive::Reply,
         ending: Ending,
     ) -> Outcome {
-        let wall = self.wall();
-        let sink = self.sinks.entry(sendable.id().transfer()).or_default();
-        take(sendable, reply, ending, wall, sink)
+        let (wall, id) = (self.wall(), sendable.id());
+        let sink = self.sinks.entry(id.transfer()).or_default();
+        let before = sink.writes.len();
+        let outcome = take(sendable, reply, ending, wall, sink);
+        if sink.writes.len() > before {
+            self.watch.placed(id);
+        }
+        outcome
     }
 
     fn report(&mut self, outcome: Outcome) {

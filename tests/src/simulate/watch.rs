@@ -1,6 +1,6 @@
 //! What must hold during a run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -64,6 +64,12 @@ struct Account {
     released: u64,
     /// The ranges that are under way.
     ranges: BTreeMap<AttemptId, (u64, u64)>,
+    /// Attempts at the same range that are under way, each by the other one.
+    races: BTreeMap<AttemptId, AttemptId>,
+    /// Those whose other one has come back, and their ranges.
+    twins: BTreeMap<AttemptId, (u64, u64)>,
+    /// Those that must not place anything any more.
+    losers: BTreeSet<AttemptId>,
     /// For an upload whose source changes: the bodies that are under way, by their parts, and what
     /// each part was at first.
     bodies: Option<BTreeMap<AttemptId, (String, Bytes)>>,
@@ -99,6 +105,9 @@ impl Watch {
             window: None,
             released: 0,
             ranges: BTreeMap::new(),
+            races: BTreeMap::new(),
+            twins: BTreeMap::new(),
+            losers: BTreeSet::new(),
             bodies: job.is_changing().then(BTreeMap::new),
             first: BTreeMap::new(),
         };
@@ -135,13 +144,27 @@ impl Watch {
         let Some((start, end)) = range_of(request) else {
             return;
         };
-        let twin = account
-            .ranges
-            .values()
-            .find(|other| start < other.1 && other.0 < end);
-        Invariant::Tiles.holds(twin.is_none(), || {
-            format!("{start}..{end} is asked for while {twin:?} is under way")
+        let overlaps = |other: &(u64, u64)| start < other.1 && other.0 < end;
+        // A range may be asked for once more while it is under way; of the two only one places bytes.
+        // Where one has come back, the other must have lost, or nothing of it is asked for again.
+        let lost = account.twins.iter().filter(|(_, range)| overlaps(range));
+        let lost: Vec<AttemptId> = lost.map(|(id, _)| *id).collect();
+        for twin in lost {
+            account.twins.remove(&twin);
+            account.ranges.remove(&twin);
+            account.losers.insert(twin);
+        }
+        let mut others = account.ranges.iter().filter(|(_, range)| overlaps(range));
+        let other = others.next().map(|(id, range)| (*id, *range));
+        let third = others.next().is_some();
+        let twin = other.filter(|(_, range)| *range == (start, end) && !third);
+        Invariant::Tiles.holds(other.is_none() || twin.is_some(), || {
+            format!("{start}..{end} is asked for while {other:?} is under way")
         });
+        if let Some((twin, _)) = twin {
+            account.races.insert(id, twin);
+            account.races.insert(twin, id);
+        }
         account.ranges.insert(id, (start, end));
         if let Some(window) = account.window {
             let front = sink.map_or(0, Sink::front);
@@ -150,6 +173,12 @@ impl Watch {
                 format!("{start}..{end} is asked for, with a window of {window} from {horizon}")
             });
         }
+    }
+
+    /// An attempt has placed bytes.
+    pub(super) fn placed(&mut self, id: AttemptId) {
+        let lost = self.account(id.transfer()).losers.contains(&id);
+        Invariant::Tiles.holds(!lost, || format!("{id} has lost its race and places bytes"));
     }
 
     pub(super) fn reported(&mut self, outcome: &Outcome) {
@@ -164,6 +193,13 @@ impl Watch {
         let stored = outcome.stored();
         let account = self.account(outcome.id().transfer());
         account.ranges.remove(&outcome.id());
+        if let Some(twin) = account.races.remove(&outcome.id())
+            && account.races.remove(&twin).is_some()
+            && let Some(range) = account.ranges.get(&twin)
+        {
+            account.twins.insert(twin, *range);
+        }
+        account.twins.remove(&outcome.id());
         account.came_back(outcome);
         if let Some((offset, len)) = stored {
             let before = account.parts.insert(offset, len).unwrap_or(0);

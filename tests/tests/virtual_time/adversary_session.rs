@@ -285,9 +285,10 @@ fn adversary_50_after_a_storm_the_download_goes_on() {
         assert!(result.is_ok(), "{result:?}");
         assert!(sink.bytes == bytes);
         assert_eq!(rig.log.len(), 21 + 24);
-        // Two waits of at most 1 s and 2 s, one after the other, for some of the ranges.
+        // Two waits of at most 1 s and 2 s for some of the ranges, and at the beginning a rate of few
+        // requests a second, since all were refused.
         assert!(
-            rig.elapsed() < Duration::from_secs(5),
+            rig.elapsed() < Duration::from_secs(15),
             "{:?}",
             rig.elapsed()
         );

@@ -94,6 +94,21 @@ fn exchanges_don_t_take_the_memory_of_payload() {
 }
 
 #[test]
+fn a_range_that_brings_nothing_is_asked_for_once_more() {
+    let bytes = noise(40 * MIB, 1);
+    for order in [Order::Random, Order::InOrder] {
+        let mut rig = Rig::new(small(), honest(model_with(&bytes)));
+        rig.stuck = Some(30);
+        let (result, sink) = rig.download(download(order), sink_for(order));
+        assert_eq!(result.unwrap().parts, 40);
+        assert!(sink.bytes == bytes && !sink.wrote_twice());
+        let time = rig.elapsed();
+        let expected = Duration::from_millis(1_500)..Duration::from_millis(2_000);
+        assert!(expected.contains(&time), "{order:?}: {time:?}");
+    }
+}
+
+#[test]
 fn what_waits_for_the_limit_says_so_and_until_when() {
     let mut limited = small();
     limited.max_requests = NonZeroU32::new(1);

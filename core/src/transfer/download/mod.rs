@@ -5,6 +5,7 @@
 //! which no ranged answer carries. Further ranges are cut when the HEAD is settled, each pinned to
 //! the version seen. Servers that ignore ranges, or have no usable ETag, are read as one stream.
 
+mod hedge;
 mod probe;
 mod ranges;
 mod recheck;

@@ -2,13 +2,14 @@ use std::collections::BTreeMap;
 
 use super::Order;
 use super::work::{Event, Known, Task};
-use crate::attempt::{Ending, Failure, Outcome, ReadReport};
+use crate::attempt::{Claim, Ending, Failure, Outcome, Read, ReadReport};
 use crate::checksum::{Algorithm, Checksum, combine};
 use crate::error::{Cause, Rule, TransportErrorKind, Unreachable, Violation};
 use crate::etag::ETag;
 use crate::operation::OperationKind;
 use crate::range::{ByteRange, Segments};
 use crate::session::Blocked;
+use crate::time::Instant;
 use crate::transfer::tries::{Tries, Verdict};
 use crate::transfer::{Cx, Due, Next};
 
@@ -37,6 +38,27 @@ pub(super) struct Ranges {
 pub(super) struct Piece {
     pub(super) range: ByteRange,
     pub(super) tries: Tries,
+    /// What attempts at it share that are under way together.
+    pub(super) claim: Claim,
+    /// When the first of them began.
+    pub(super) began: Instant,
+    /// Whether bytes of it are known to have come.
+    pub(super) moves: bool,
+    /// The other one of them.
+    pub(super) twin: Option<u64>,
+}
+
+impl Piece {
+    const fn new(range: ByteRange, tries: Tries, claim: Claim) -> Self {
+        Self {
+            range,
+            tries,
+            claim,
+            began: Instant::ZERO,
+            moves: false,
+            twin: None,
+        }
+    }
 }
 
 /// The CRCs that can stand for a whole object. All are computed over the first range, which comes
@@ -113,16 +135,12 @@ impl Ranges {
         match chosen.and_then(|start| self.pending.remove(&start)) {
             Some(mut piece) => {
                 let number = piece.tries.start();
-                // What a consumer in order has had of the first part may have to be recognised in a
-                // stream: it is not known yet whether the server answers further ranges.
-                let begins =
-                    known.spec.order == Order::InOrder && piece.range.start() < known.part_size;
-                let algorithms = match (known.algorithm(), &known.version) {
-                    (Some(algorithm), Some(_)) if !begins => algorithm.into_iter().collect(),
-                    // The first answer: what it must be proved by, or continued with, is open.
-                    _ => CANDIDATES.to_vec(),
+                // Nobody else is at it now: those that were can't place any more.
+                piece = Piece {
+                    began: cx.now,
+                    ..Piece::new(piece.range, piece.tries, Claim::default())
                 };
-                let read = known.read(Some(piece.range), algorithms);
+                let read = read(&piece, known);
                 (Next::read(read, number), Some(Task::Piece(piece)))
             }
             None => {
@@ -289,7 +307,8 @@ impl Ranges {
 
     fn add(&mut self, range: ByteRange, cx: &Cx<'_>) {
         let tries = cx.part_tries(OperationKind::GetObject);
-        self.pending.insert(range.start(), Piece { range, tries });
+        let piece = Piece::new(range, tries, Claim::default());
+        self.pending.insert(range.start(), piece);
         self.uncut = self.uncut.max(range.end());
         self.pieces = self.pieces.saturating_add(1);
     }
@@ -365,6 +384,22 @@ impl Ranges {
         self.done
             .insert(range, checksum, combine)
             .map_err(|_| Unreachable("a range of the object came twice").into())
+    }
+}
+
+/// The request for a piece.
+pub(super) fn read(piece: &Piece, known: &Known) -> Read {
+    // What a consumer in order has had of the first part may have to be recognised in a stream: it
+    // is not known yet whether the server answers further ranges.
+    let begins = known.spec.order == Order::InOrder && piece.range.start() < known.part_size;
+    let algorithms = match (known.algorithm(), &known.version) {
+        (Some(algorithm), Some(_)) if !begins => algorithm.into_iter().collect(),
+        // The first answer: what it must be proved by, or continued with, is open.
+        _ => CANDIDATES.to_vec(),
+    };
+    Read {
+        claim: piece.claim.clone(),
+        ..known.read(Some(piece.range), algorithms)
     }
 }
 

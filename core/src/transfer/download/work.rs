@@ -1,11 +1,12 @@
 use core::any::Any;
 
+use super::hedge::{Hedge, hedge, leaves_it_to_twin};
 use super::probe::{Probe, Probed};
 use super::ranges::{Piece, Ranges, inconsistent};
 use super::recheck::Recheck;
 use super::stream::Stream;
 use super::{DEFAULT_PART_SIZE, Download, Downloaded, Order};
-use crate::attempt::{AttemptId, Outcome, Pinned, Read, ReadReport, Version};
+use crate::attempt::{AttemptId, Claim, Outcome, Pinned, Read, ReadReport, Version};
 use crate::checksum::{Algorithm, Checksum};
 use crate::error::{Cause, TransferError, Unreachable};
 use crate::etag::ETag;
@@ -23,6 +24,8 @@ pub(super) enum Task {
     Piece(Piece),
     Stream,
     Recheck(usize),
+    /// Another attempt at the same range was faster: nothing of this one counts.
+    Outrun,
 }
 
 /// What a step of a part of the machine comes to.
@@ -100,6 +103,7 @@ impl Known {
             algorithms,
             place: true,
             skip: None,
+            claim: Claim::default(),
         }
     }
 
@@ -377,8 +381,19 @@ impl Work for DownloadWork {
                 Next::Ended
             });
         }
+        if let Some(serial) = self.flights.end_one(|task| matches!(task, Task::Outrun)) {
+            return Next::Abort(serial);
+        }
         if let Some(wait) = cx.blocked() {
             return wait;
+        }
+        let mut late = None;
+        if let (Some(Mode::Ranges(_)), false) = (&self.mode, self.to_stream) {
+            match hedge(&mut self.flights, &self.known, cx) {
+                Hedge::Now(start) => return start,
+                Hedge::Later(wait) => late = Some(wait),
+                Hedge::Never => {}
+            }
         }
         let (next, task) = match &mut self.mode {
             // A stream is one request at a time; ranges may be many.
@@ -396,13 +411,17 @@ impl Work for DownloadWork {
             self.flights.insert(cx.serial, task);
             return next;
         }
-        match self.probe.next(&self.known, cx) {
+        let waits = match self.probe.next(&self.known, cx) {
             Some(start @ Next::Start(_)) => {
                 self.flights.insert(cx.serial, Task::Head);
-                start
+                return start;
             }
             Some(wait) => next.or_sooner(wait),
             None => next,
+        };
+        match late {
+            Some(wait) => waits.or_sooner(wait),
+            None => waits,
         }
     }
 
@@ -411,6 +430,11 @@ impl Work for DownloadWork {
             return;
         };
         if self.result.is_some() {
+            return;
+        }
+        if let (Task::Piece(piece), Some(Mode::Ranges(_))) = (&task, &self.mode)
+            && leaves_it_to_twin(piece, &outcome, &mut self.flights, &self.known, cx)
+        {
             return;
         }
         let attempt = outcome.id();
@@ -431,6 +455,12 @@ impl Work for DownloadWork {
             _ => Event::Nothing,
         };
         self.react(event, attempt, cx);
+    }
+
+    fn on_progress(&mut self, serial: u64, bytes: u64) {
+        if let Some(Task::Piece(piece)) = self.flights.get_mut(serial) {
+            piece.moves |= bytes > 0;
+        }
     }
 
     fn on_released(&mut self, up_to: u64) {

@@ -16,6 +16,9 @@ use crate::schedule::server::slow_down;
 /// [`Scenario::slow`](crate::schedule::Scenario::slow) are slow.
 const CHANCES: u64 = 10_000;
 
+/// How much later than others an answer comes that is stuck.
+const STUCK: Duration = Duration::from_secs(60);
+
 impl World<'_> {
     /// Sends a request, over an open connection if there is one.
     pub(super) fn start(&mut self, attempt: Attempt) {
@@ -41,6 +44,8 @@ impl World<'_> {
     fn draw(&mut self) -> Fate {
         let mut among = |part: u32| self.rng.below(CHANCES) < u64::from(part);
         let (breaks, slow) = (among(self.scenario.loss), among(self.scenario.slow));
+        // No draw where there are none: those of other scenarios are as they were.
+        let stuck = self.scenario.stuck > 0 && among(self.scenario.stuck);
         // From three quarters to five quarters.
         let mut varied = || WEIGHT * 3 / 4 + self.rng.below(WEIGHT / 2);
         let (delay, weight) = (varied(), varied());
@@ -49,7 +54,10 @@ impl World<'_> {
             let busy = self.exchanges.len().max(crowd) as u128;
             nanos = nanos * busy / (crowd.max(1) as u128);
         }
-        let nanos = nanos / u128::from(WEIGHT);
+        nanos /= u128::from(WEIGHT);
+        if stuck {
+            nanos += STUCK.as_nanos();
+        }
         let fraction = self.rng.below(FRACTIONS);
         Fate {
             latency: Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)),
