@@ -65,6 +65,8 @@ pub(super) struct DownloadWork {
     flights: Flights<Task>,
     /// A stream is to take over from ranges as soon as those under way have ended.
     to_stream: bool,
+    /// There were two attempts at a range.
+    raced: bool,
     parts: u32,
     result: Option<Result<Downloaded, TransferError>>,
 }
@@ -221,6 +223,7 @@ impl DownloadWork {
             mode: None,
             flights: Flights::new(),
             to_stream: false,
+            raced: false,
             parts: 0,
             result: None,
         }
@@ -381,7 +384,9 @@ impl Work for DownloadWork {
                 Next::Ended
             });
         }
-        if let Some(serial) = self.flights.end_one(|task| matches!(task, Task::Outrun)) {
+        if self.raced
+            && let Some(serial) = self.flights.end_one(|task| matches!(task, Task::Outrun))
+        {
             return Next::Abort(serial);
         }
         if let Some(wait) = cx.blocked() {
@@ -432,6 +437,7 @@ impl Work for DownloadWork {
         if self.result.is_some() {
             return;
         }
+        self.raced |= matches!(&task, Task::Piece(piece) if piece.twin.is_some());
         if let (Task::Piece(piece), Some(Mode::Ranges(_))) = (&task, &self.mode)
             && leaves_it_to_twin(piece, &outcome, &mut self.flights, &self.known, cx)
         {
