@@ -6,4 +6,5 @@ mod adversary_upload;
 mod common;
 mod pace;
 mod regressions;
+mod trailers;
 mod transfers;
