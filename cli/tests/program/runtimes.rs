@@ -36,10 +36,9 @@ fn a_file_goes_up_and_comes_back_on_each_runtime() {
                 event["requests"].as_u64().unwrap() >= 4,
                 "{runtime}: {event}"
             );
-            assert!(
-                event["peak_payload_bytes"].as_u64().unwrap() > 0,
-                "{runtime}"
-            );
+            // What is downloaded may be written from where the socket put it.
+            let kept = event["peak_payload_bytes"].as_u64().unwrap();
+            assert!(kept > 0 || event["event"] == "downloaded", "{runtime}");
         }
         assert!(std::fs::read(copy).unwrap() == content, "{runtime}");
         assert_eq!(world.dir.names(), ["copy", "file"]);
