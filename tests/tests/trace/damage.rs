@@ -175,7 +175,11 @@ fn an_edited_trace_never_makes_an_invalid_value() {
             "[\"col our\",\"a b\"]",
             "metadata name",
         ),
-        ("\"concurrency\":4", "\"concurrency\":0", "nonzero"),
+        (
+            "\"concurrency\":{\"fixed\":4}",
+            "\"concurrency\":{\"fixed\":0}",
+            "nonzero",
+        ),
         ("\"user_agent\":\"", "\"user_agent\":\"%0A", "header field"),
     ] {
         let bent = text.replacen(from, to, 1);
