@@ -2,7 +2,9 @@
 
 use std::hint::black_box;
 
-use gungraun::{Callgrind, LibraryBenchmarkConfig, library_benchmark, library_benchmark_group, main};
+use gungraun::{
+    Callgrind, LibraryBenchmarkConfig, library_benchmark, library_benchmark_group, main,
+};
 use sans3_benches::playing::{self, CHUNK, Object};
 use sans3_benches::{WALL, config, endpoint, get, page, signer};
 use sans3_core::attempt::Receiving;
@@ -17,7 +19,7 @@ use sans3_testkit::simulate::{Choices, Scope, Summary, run};
 const GIB: Object = Object { size: 1 << 30 };
 
 /// The largest object that S3 takes, in 10,000 parts.
-const LARGEST: u64 = 50 << 40;
+const LARGEST: u64 = 53_687_091_200_000;
 
 #[library_benchmark]
 #[bench::a_range(signer(), endpoint())]
@@ -36,12 +38,12 @@ fn receiving() -> (Receiving, Vec<u8>) {
     (playing::first_range(GIB).0, vec![0; CHUNK])
 }
 
-/// The length, and a CRC of the bytes.
+// The length, and a CRC of the bytes.
 #[library_benchmark]
 #[bench::a_chunk_of_256_kib(receiving())]
 fn admit((mut receiving, chunk): (Receiving, Vec<u8>)) -> (Receiving, Vec<u8>) {
     let placement = receiving.admit(black_box(&chunk), std::time::Duration::ZERO);
-    black_box(placement).expect("wanted bytes");
+    drop(placement.expect("wanted bytes"));
     (receiving, chunk)
 }
 
@@ -56,7 +58,7 @@ fn session(signed: bool) -> (Session, Vec<u8>) {
     (Session::new(config(signed), 1), vec![0; CHUNK])
 }
 
-/// All that the core does for 129 exchanges: planning, signing, judging answers, checksums.
+// All that the core does for 129 exchanges: planning, signing, judging answers, checksums.
 #[library_benchmark]
 #[bench::a_gib_signed(session(true))]
 #[bench::a_gib_anonymous(session(false))]
@@ -64,7 +66,7 @@ fn download((session, chunk): (Session, Vec<u8>)) -> u32 {
     black_box(playing::download(session, GIB, &chunk))
 }
 
-/// One run of the simulator, the server's part included.
+// One run of the simulator, the server's part included.
 #[library_benchmark]
 #[bench::seed_17(17)]
 fn simulated_transfer(seed: u64) -> Summary {

@@ -3,7 +3,9 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use gungraun::{Callgrind, LibraryBenchmarkConfig, library_benchmark, library_benchmark_group, main};
+use gungraun::{
+    Callgrind, LibraryBenchmarkConfig, library_benchmark, library_benchmark_group, main,
+};
 use sans3_benches::{WALL, endpoint, get, page, peers, signer};
 use sans3_core::operation::Operation as _;
 use sans3_core::sign::PayloadHash;
@@ -52,7 +54,11 @@ fn rusty_s3_presign(bucket: (rusty_s3::Bucket, rusty_s3::Credentials)) -> url::U
 #[library_benchmark]
 #[bench::a_page_of_1000_keys(page())]
 fn sans3_list(
-    (list, head, body): (sans3_core::operation::ListObjectsV2, http::response::Parts, String),
+    (list, head, body): (
+        sans3_core::operation::ListObjectsV2,
+        http::response::Parts,
+        String,
+    ),
 ) -> usize {
     black_box(list.parse(&head, body.as_bytes()))
         .expect("a page")
@@ -66,11 +72,11 @@ fn rusty_s3_list(body: String) -> usize {
     black_box(peers::rusty_list(&body))
 }
 
+library_benchmark_group!(name = sign, benchmarks = [sans3_sign, aws_sigv4, reqsign]);
 library_benchmark_group!(
-    name = sign,
-    benchmarks = [sans3_sign, aws_sigv4, reqsign]
+    name = presign,
+    benchmarks = [sans3_presign, rusty_s3_presign]
 );
-library_benchmark_group!(name = presign, benchmarks = [sans3_presign, rusty_s3_presign]);
 library_benchmark_group!(name = list, benchmarks = [sans3_list, rusty_s3_list]);
 
 main!(

@@ -26,7 +26,9 @@ pub const KEY: &str = "2026/11/measurements-000042.parquet";
 pub const RANGE: &str = "bytes=8388608-16777215";
 
 /// When requests are signed.
-pub const WALL: UnixTime = UnixTime::from_seconds(1_767_225_600);
+pub const WALL: UnixTime = UnixTime::from_seconds(SIGNED_AT);
+/// The same in seconds since 1970.
+pub const SIGNED_AT: i64 = 1_767_225_600;
 
 /// Keys on a page of a listing: as many as S3 sends.
 pub const PAGE_KEYS: usize = 1_000;

@@ -17,7 +17,7 @@ use reqsign_core::{Context, SignRequest as _};
 use rusty_s3::actions::S3Action as _;
 use rusty_s3::{Bucket, Credentials, UrlStyle};
 
-use crate::{BUCKET, ENDPOINT, KEY, KEY_ID, RANGE, REGION, SECRET, WALL};
+use crate::{BUCKET, ENDPOINT, KEY, KEY_ID, RANGE, REGION, SECRET, SIGNED_AT};
 
 /// The URL of the object.
 pub fn url() -> String {
@@ -46,7 +46,7 @@ pub fn aws_sigv4(identity: &Identity) -> Request<()> {
     settings.percent_encoding_mode = PercentEncodingMode::Single;
     settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
     settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
-    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(WALL.seconds());
+    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(SIGNED_AT.unsigned_abs());
     let parameters = v4::SigningParams::builder()
         .identity(identity)
         .region(REGION)
