@@ -6,6 +6,7 @@ mod args;
 mod bench;
 mod bounds;
 mod calls;
+mod circle;
 mod clock;
 mod config;
 mod cp;

@@ -9,6 +9,7 @@ use sans3_platform::Environment;
 
 use crate::args::{ConnectionArgs, RmArgs};
 use crate::calls::finish;
+use crate::circle::Circle;
 use crate::clock;
 use crate::config::Connection;
 use crate::engine::Engine;
@@ -98,21 +99,14 @@ impl Sweep<'_> {
             prefix: self.uri.key.clone(),
             ..ListMultipartUploads::new(self.uri.bucket.clone())
         });
-        // A later page that begins where this one did closes a circle (Brent's algorithm).
-        let (mut pages, mut milestone) = (0_u64, None);
+        let mut circle = Circle::default();
         while let Some(asked) = request.take() {
             let page = finish(self.client.call(asked.clone()), interrupt, &self.site).await?;
             for upload in page.uploads.iter().filter(|upload| self.is_meant(upload)) {
                 count.found += 1;
                 self.deal_with(upload, &mut count, interrupt).await?;
             }
-            request = asked
-                .next_page(&page)
-                .filter(|next| milestone.as_ref() != Some(next));
-            pages += 1;
-            if pages.is_power_of_two() {
-                milestone.clone_from(&request);
-            }
+            request = circle.follow(asked.next_page(&page));
         }
         self.conclude(&count)
     }

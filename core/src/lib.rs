@@ -112,6 +112,7 @@ pub mod pace;
 pub mod part;
 pub mod progress;
 pub mod range;
+pub(crate) mod recent;
 pub mod request;
 pub mod retry;
 pub mod rng;

@@ -312,9 +312,9 @@ impl Desk {
     }
 
     fn publish_events(&mut self) {
-        self.shared.add_notices(self.session.take_notices());
-        self.shared
-            .add_pace_changes(self.session.take_pace_changes());
+        self.shared.notices.add(self.session.take_notices());
+        let changes = self.session.take_pace_changes();
+        self.shared.pace_changes.add(changes);
     }
 
     /// Who is to be woken, for the result.

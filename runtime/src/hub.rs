@@ -468,13 +468,13 @@ impl Hub {
     /// The failed attempts since the last call, oldest first, and what was done about each. At most
     /// 1,024 are kept.
     pub fn notices(&self) -> Vec<Notice> {
-        self.0.shared.take_notices()
+        self.0.shared.notices.take()
     }
 
     /// What the session has changed of its pace since the last call, oldest first, and why. Times
     /// count from when the client was made. At most 1,024 are kept.
     pub fn pace_changes(&self) -> Vec<PaceChange> {
-        self.0.shared.take_pace_changes()
+        self.0.shared.pace_changes.take()
     }
 
     /// What was used so far.

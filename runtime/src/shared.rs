@@ -14,8 +14,8 @@ use crate::buffer::BufferPool;
 use crate::inbox::Inbox;
 use crate::{Offload, ProvideCredentials};
 
-/// The most notices that are kept for a caller who does not fetch them.
-const MAX_NOTICES: usize = 1024;
+/// The most of a kind of news that is kept for a caller who does not fetch it.
+const MOST_KEPT: usize = 1024;
 
 /// What a client's driver, exchanges and handles have in common.
 pub(crate) struct Shared {
@@ -29,10 +29,13 @@ pub(crate) struct Shared {
     connections: AtomicU64,
     /// The server has taken a large body.
     taken_large: AtomicBool,
-    notices: Mutex<VecDeque<Notice>>,
-    pace_changes: Mutex<VecDeque<PaceChange>>,
+    pub(crate) notices: Kept<Notice>,
+    pub(crate) pace_changes: Kept<PaceChange>,
     jobs: Mutex<Jobs>,
 }
+
+/// News of a session for its caller, oldest first.
+pub(crate) struct Kept<T>(Mutex<VecDeque<T>>);
 
 /// What a client has used so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,8 +72,8 @@ impl Shared {
             closing: AtomicBool::new(false),
             connections: AtomicU64::new(0),
             taken_large: AtomicBool::new(false),
-            notices: Mutex::default(),
-            pace_changes: Mutex::default(),
+            notices: Kept::default(),
+            pace_changes: Kept::default(),
             jobs: Mutex::default(),
         }
     }
@@ -126,36 +129,6 @@ impl Shared {
         self.taken_large.load(Ordering::Relaxed)
     }
 
-    /// Adds notices; old ones make way.
-    pub(crate) fn add_notices(&self, fresh: Vec<Notice>) {
-        if fresh.is_empty() {
-            return;
-        }
-        let mut notices = self.notices();
-        notices.extend(fresh);
-        let surplus = notices.len().saturating_sub(MAX_NOTICES);
-        notices.drain(..surplus);
-    }
-
-    pub(crate) fn take_notices(&self) -> Vec<Notice> {
-        self.notices().drain(..).collect()
-    }
-
-    /// Adds changes of pace; old ones make way.
-    pub(crate) fn add_pace_changes(&self, fresh: Vec<PaceChange>) {
-        if fresh.is_empty() {
-            return;
-        }
-        let mut changes = self.pace_changes();
-        changes.extend(fresh);
-        let surplus = changes.len().saturating_sub(MAX_NOTICES);
-        changes.drain(..surplus);
-    }
-
-    pub(crate) fn take_pace_changes(&self) -> Vec<PaceChange> {
-        self.pace_changes().drain(..).collect()
-    }
-
     pub(crate) fn stats(&self) -> Stats {
         Stats {
             peak_memory: self.buffers.gauge().peak(),
@@ -181,15 +154,32 @@ impl Shared {
     fn jobs(&self) -> MutexGuard<'_, Jobs> {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    fn pace_changes(&self) -> MutexGuard<'_, VecDeque<PaceChange>> {
-        self.pace_changes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+impl<T> Kept<T> {
+    /// Adds news; old ones make way.
+    pub(crate) fn add(&self, fresh: Vec<T>) {
+        if fresh.is_empty() {
+            return;
+        }
+        let mut kept = self.kept();
+        kept.extend(fresh);
+        let surplus = kept.len().saturating_sub(MOST_KEPT);
+        kept.drain(..surplus);
     }
 
-    fn notices(&self) -> MutexGuard<'_, VecDeque<Notice>> {
-        self.notices.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn take(&self) -> Vec<T> {
+        self.kept().drain(..).collect()
+    }
+
+    fn kept(&self) -> MutexGuard<'_, VecDeque<T>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> Default for Kept<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
     }
 }
 

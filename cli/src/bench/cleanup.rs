@@ -10,6 +10,7 @@ use sans3_runtime::Error;
 use tokio::task::JoinSet;
 
 use super::place::Place;
+use crate::circle::Circle;
 use crate::engine::Engine;
 use crate::exit::{Failure, Site};
 use crate::operand::s3_uri;
@@ -105,8 +106,7 @@ impl Sweep<'_> {
             prefix: self.place.prefix.clone(),
             ..ListMultipartUploads::new(self.place.bucket.clone())
         });
-        // A later page that begins where this one did closes a circle (Brent's algorithm).
-        let (mut pages, mut milestone) = (0_u64, None);
+        let mut circle = Circle::default();
         while let Some(asked) = request.take() {
             let page = self.client.call(asked.clone()).await?;
             for upload in &page.uploads {
@@ -122,13 +122,7 @@ impl Sweep<'_> {
                     left.note(error);
                 }
             }
-            request = asked
-                .next_page(&page)
-                .filter(|next| milestone.as_ref() != Some(next));
-            pages += 1;
-            if pages.is_power_of_two() {
-                milestone.clone_from(&request);
-            }
+            request = circle.follow(asked.next_page(&page));
         }
         Ok(())
     }

@@ -38,4 +38,28 @@ impl Context {
         self.trailers
             .filter(|slice| payload.len > slice.get() && !is_signed)
     }
+
+    /// One that signs nothing and waits a second for everything.
+    #[cfg(test)]
+    pub(crate) fn for_tests(endpoint: Endpoint) -> Self {
+        let second = core::time::Duration::from_secs(1);
+        Self {
+            endpoint: Arc::new(endpoint),
+            signer: Signer::anonymous(),
+            skew: ClockSkew::default(),
+            generation: 0,
+            deadlines: Deadlines {
+                connect: second,
+                head: second,
+                idle: second,
+            },
+            stall: StallPolicy {
+                idle: second,
+                window: second,
+                least: 1,
+            },
+            user_agent: HeaderValue::from_static("test"),
+            trailers: None,
+        }
+    }
 }

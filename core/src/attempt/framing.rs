@@ -110,20 +110,18 @@ impl Framing {
 #[cfg(test)]
 mod tests {
     use core::num::NonZeroU64;
-    use core::time::Duration;
     use std::sync::Arc;
 
-    use http::{HeaderValue, StatusCode};
+    use http::StatusCode;
 
     use super::*;
     use crate::attempt::{
-        Attempt, AttemptId, BodySource, Context, Deadlines, Ending, Exchange, Failure, Ready,
-        Sendable, Sent, StallPolicy, TransferId,
+        Attempt, AttemptId, BodySource, Context, Ending, Exchange, Failure, Ready, Sendable, Sent,
+        TransferId,
     };
     use crate::checksum::of;
     use crate::endpoint::{BucketName, Endpoint, ObjectKey, Region};
     use crate::operation::PutObject;
-    use crate::sign::Signer;
     use crate::time::UnixTime;
 
     const WALL: UnixTime = UnixTime::from_seconds(0);
@@ -132,24 +130,10 @@ mod tests {
 
     /// An attempt at sending nine bytes, in chunks of four where the endpoint takes trailers.
     fn attempt(trailers: bool, algorithm: Algorithm, first: Option<Checksum>) -> Attempt {
-        let second = Duration::from_secs(1);
+        let endpoint = Endpoint::aws(Region::new("us-east-1").unwrap());
         let context = Context {
-            endpoint: Arc::new(Endpoint::aws(Region::new("us-east-1").unwrap())),
-            signer: Signer::anonymous(),
-            skew: crate::retry::ClockSkew::default(),
-            generation: 0,
-            deadlines: Deadlines {
-                connect: second,
-                head: second,
-                idle: second,
-            },
-            stall: StallPolicy {
-                idle: second,
-                window: second,
-                least: 1,
-            },
-            user_agent: HeaderValue::from_static("test"),
             trailers: trailers.then(|| NonZeroU64::MIN.saturating_add(3)),
+            ..Context::for_tests(endpoint)
         };
         let (bucket, key) = (BucketName::new("bucket"), ObjectKey::new("key"));
         let put = PutObject::new(bucket.unwrap(), key.unwrap());

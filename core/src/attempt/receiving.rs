@@ -399,32 +399,13 @@ mod tests {
     use std::sync::OnceLock;
 
     use super::*;
-    use crate::attempt::{Context, Deadlines, Proof, StallPolicy};
+    use crate::attempt::{Context, Proof};
     use crate::endpoint::{BucketName, Endpoint, ObjectKey, Region};
     use crate::operation::DeleteObject;
-    use crate::sign::Signer;
 
     /// What comes of a DeleteObject that is answered by this.
     fn outcome(status: u16, length: Option<u64>, body: &[u8]) -> Outcome {
-        let second = Duration::from_secs(1);
-        let context = Context {
-            endpoint: Arc::new(Endpoint::aws(Region::new("us-east-1").unwrap())),
-            signer: Signer::anonymous(),
-            skew: ClockSkew::default(),
-            generation: 0,
-            deadlines: Deadlines {
-                connect: second,
-                head: second,
-                idle: second,
-            },
-            stall: StallPolicy {
-                idle: second,
-                window: second,
-                least: 1,
-            },
-            user_agent: header::HeaderValue::from_static("test"),
-            trailers: None,
-        };
+        let context = Context::for_tests(Endpoint::aws(Region::new("us-east-1").unwrap()));
         let (bucket, key) = (BucketName::new("bucket"), ObjectKey::new("key"));
         let operation = DeleteObject::new(bucket.unwrap(), key.unwrap());
         let sendable = Sendable {

@@ -1,6 +1,6 @@
 use core::fmt;
-use std::collections::VecDeque;
 
+use crate::recent::Recent;
 use crate::time::Instant;
 
 /// How many changes are kept for a driver that does not fetch them.
@@ -14,24 +14,50 @@ pub struct PaceChange {
     pub at: Instant,
     /// What was changed.
     pub what: Lever,
-    /// What it was; `None` where there was no bound.
-    pub from: Option<u64>,
-    /// What it is now; `None` where there is no bound any more.
-    pub to: Option<u64>,
     /// Why.
     pub why: Why,
 }
 
-/// What a pace is changed by.
+/// What a pace is changed by, from what to what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Lever {
     /// Exchanges at once.
-    Concurrency,
-    /// Requests a second, in thousandths.
-    RequestRate,
-    /// Requests at all: none, but for one probe at a time.
-    Breaker,
+    Concurrency {
+        /// What it was.
+        from: u16,
+        /// What it is now.
+        to: u16,
+    },
+    /// The most requests a second.
+    RequestRate {
+        /// What it was; `None` where there was no bound.
+        from: Option<RequestRate>,
+        /// What it is now; `None` where there is no bound any more.
+        to: Option<RequestRate>,
+    },
+    /// Whether nothing is sent but one probe at a time.
+    Breaker {
+        /// Whether that is so now.
+        is_open: bool,
+    },
+}
+
+/// Requests a second, to the thousandth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestRate {
+    thousandths: u64,
+}
+
+impl RequestRate {
+    pub(super) const fn from_thousandths(thousandths: u64) -> Self {
+        Self { thousandths }
+    }
+
+    /// In thousandths of a request a second.
+    pub const fn as_thousandths(self) -> u64 {
+        self.thousandths
+    }
 }
 
 /// Why a pace is changed.
@@ -58,33 +84,20 @@ pub enum Why {
     GivenUp,
 }
 
-/// The last changes, oldest first. Old ones make way for new ones.
-#[derive(Debug, Default)]
-pub(super) struct Changes(VecDeque<PaceChange>);
-
-impl Changes {
-    pub(super) fn push(&mut self, change: PaceChange) {
-        if self.0.len() >= CAPACITY {
-            self.0.pop_front();
-        }
-        self.0.push_back(change);
-    }
-
-    pub(super) fn take(&mut self) -> Vec<PaceChange> {
-        self.0.drain(..).collect()
-    }
-}
+/// The last changes.
+pub(super) type Changes = Recent<PaceChange, CAPACITY>;
 
 impl fmt::Display for PaceChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (unit, thousandths) = match self.what {
-            Lever::Concurrency => ("requests at once", false),
-            Lever::RequestRate => ("requests a second", true),
-            Lever::Breaker => return self.why.fmt(f),
-        };
-        let bound = |bound| Bound { bound, thousandths };
-        let (from, to) = (bound(self.from), bound(self.to));
-        write!(f, "{from} -> {to} {unit}: {}", self.why)
+        match self.what {
+            Lever::Concurrency { from, to } => write!(f, "{from} -> {to} requests at once: ")?,
+            Lever::RequestRate { from, to } => {
+                let (from, to) = (Bound(from), Bound(to));
+                write!(f, "{from} -> {to} requests a second: ")?;
+            }
+            Lever::Breaker { .. } => {}
+        }
+        self.why.fmt(f)
     }
 }
 
@@ -106,20 +119,22 @@ impl fmt::Display for Why {
     }
 }
 
-/// A number, or that there is none.
-struct Bound {
-    bound: Option<u64>,
-    thousandths: bool,
+/// To the tenth.
+impl fmt::Display for RequestRate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tenths = self.thousandths / 100;
+        write!(f, "{}.{}", tenths / 10, tenths % 10)
+    }
 }
+
+/// A rate, or that there is none.
+struct Bound(Option<RequestRate>);
 
 impl fmt::Display for Bound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.bound {
+        match self.0 {
             None => f.write_str("any number of"),
-            Some(number) if self.thousandths => {
-                write!(f, "{}.{}", number / 1_000, number % 1_000 / 100)
-            }
-            Some(number) => number.fmt(f),
+            Some(rate) => rate.fmt(f),
         }
     }
 }
@@ -130,43 +145,21 @@ mod tests {
 
     #[test]
     fn changes_are_told_in_words() {
-        let change = |what, from, to, why| {
+        let change = |what, why| {
             let at = Instant::ZERO;
-            PaceChange {
-                at,
-                what,
-                from,
-                to,
-                why,
-            }
-            .to_string()
+            PaceChange { at, what, why }.to_string()
         };
+        let (from, to) = (16, 32);
         assert_eq!(
-            change(Lever::Concurrency, Some(16), Some(32), Why::Probe),
+            change(Lever::Concurrency { from, to }, Why::Probe),
             "16 -> 32 requests at once: to see whether it is faster"
         );
+        let (from, to) = (None, Some(RequestRate::from_thousandths(180_550)));
         assert_eq!(
-            change(Lever::RequestRate, None, Some(180_550), Why::Throttled),
+            change(Lever::RequestRate { from, to }, Why::Throttled),
             "any number of -> 180.5 requests a second: the server asks for fewer"
         );
-        let told = change(Lever::Breaker, None, Some(0), Why::Outage);
+        let told = change(Lever::Breaker { is_open: true }, Why::Outage);
         assert!(told.starts_with("all requests fail"), "{told}");
-    }
-
-    #[test]
-    fn only_the_last_ones_are_kept() {
-        let mut changes = Changes::default();
-        for number in 0..300 {
-            changes.push(PaceChange {
-                at: Instant::ZERO,
-                what: Lever::Concurrency,
-                from: None,
-                to: Some(number),
-                why: Why::Probe,
-            });
-        }
-        let kept = changes.take();
-        assert_eq!((kept.len(), kept[0].to), (256, Some(44)));
-        assert!(changes.take().is_empty());
     }
 }

@@ -33,7 +33,7 @@ pub(crate) use breaker::Sign;
 use breaker::{Breaker, Tripped};
 use bucket::Bucket;
 use change::Changes;
-pub use change::{Lever, PaceChange, Why};
+pub use change::{Lever, PaceChange, RequestRate, Why};
 pub use concurrency::Concurrency;
 use governor::Governor;
 use hedges::Hedges;
@@ -159,12 +159,12 @@ impl Pace {
             Sign::Bad | Sign::None => {}
         }
         let tripped = self.breaker.ended(ended.serial, ended.sign, now)?;
-        let (from, to, why, hopeless) = match tripped {
-            Tripped::Opened => (None, Some(0), Why::Outage, None),
-            Tripped::Closed => (Some(0), None, Why::Answered, None),
-            Tripped::GaveUp(failures) => (Some(0), None, Why::GivenUp, Some(failures)),
+        let (is_open, why, hopeless) = match tripped {
+            Tripped::Opened => (true, Why::Outage, None),
+            Tripped::Closed => (false, Why::Answered, None),
+            Tripped::GaveUp(failures) => (false, Why::GivenUp, Some(failures)),
         };
-        self.note(Lever::Breaker, from, to, why, now);
+        self.note(Lever::Breaker { is_open }, why, now);
         hopeless
     }
 
@@ -240,22 +240,17 @@ impl Pace {
     }
 
     fn note_step(&mut self, step: governor::Step, now: Instant) {
-        let (from, to) = (Some(step.from.into()), Some(step.to.into()));
-        self.note(Lever::Concurrency, from, to, step.why, now);
+        let governor::Step { from, to, why } = step;
+        self.note(Lever::Concurrency { from, to }, why, now);
     }
 
     fn note_rate(&mut self, shift: Shift, why: Why, now: Instant) {
-        self.note(Lever::RequestRate, shift.from, shift.to, why, now);
+        let Shift { from, to } = shift;
+        self.note(Lever::RequestRate { from, to }, why, now);
     }
 
-    fn note(&mut self, what: Lever, from: Option<u64>, to: Option<u64>, why: Why, at: Instant) {
-        self.changes.push(PaceChange {
-            at,
-            what,
-            from,
-            to,
-            why,
-        });
+    fn note(&mut self, what: Lever, why: Why, at: Instant) {
+        self.changes.push(PaceChange { at, what, why });
     }
 }
 
@@ -308,6 +303,7 @@ mod tests {
         pace.ended(&ended(0, 3_000), at(1_000));
         assert_eq!(pace.gate().payload, at(4_000));
     }
+
     #[test]
     fn refusals_slow_a_session_down_and_are_told() {
         let mut pace = Pace::new(None, None, Some(16));
@@ -319,14 +315,14 @@ mod tests {
         assert_eq!(pace.slots(), Some(12));
         pace.started(2, Freight::Nothing, at(10));
         assert!(pace.gate().any > at(10));
-        let told: Vec<(Lever, Option<u64>)> = pace
-            .take_changes()
-            .into_iter()
-            .map(|change| (change.what, change.to))
-            .collect();
+        let changes = pace.take_changes().into_iter();
+        let told: Vec<Lever> = changes.map(|change| change.what).collect();
         let expected = [
-            (Lever::RequestRate, Some(9_000)),
-            (Lever::Concurrency, Some(12)),
+            Lever::RequestRate {
+                from: None,
+                to: Some(RequestRate::from_thousandths(9_000)),
+            },
+            Lever::Concurrency { from: 16, to: 12 },
         ];
         assert_eq!(told, expected);
     }

@@ -2,6 +2,7 @@ use core::num::NonZeroU64;
 use core::time::Duration;
 
 use super::bucket::Bucket;
+use super::change::RequestRate;
 use super::counter::Counter;
 use crate::time::Instant;
 
@@ -59,11 +60,21 @@ struct Learnt {
     set_at: Instant,
 }
 
-/// A rate that has changed, in thousandths of a request a second; `None` where there is none.
+/// A rate that has changed; `None` where there is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Shift {
-    pub(super) from: Option<u64>,
-    pub(super) to: Option<u64>,
+    pub(super) from: Option<RequestRate>,
+    pub(super) to: Option<RequestRate>,
+}
+
+impl Shift {
+    /// Between rates in thousandths of a request a second.
+    fn new(from: Option<u64>, to: Option<u64>) -> Self {
+        Self {
+            from: from.map(RequestRate::from_thousandths),
+            to: to.map(RequestRate::from_thousandths),
+        }
+    }
 }
 
 impl Throttle {
@@ -84,7 +95,7 @@ impl Throttle {
         let factor = recovery(now.since(learnt.since));
         if factor >= FORGET {
             self.learnt = None;
-            return Some(Shift { from, to: None });
+            return Some(Shift::new(from, None));
         }
         learnt.set(learnt.base.saturating_mul(factor) / 1_000, now);
         None
@@ -127,10 +138,7 @@ impl Throttle {
         });
         (learnt.base, learnt.since) = (base, now);
         learnt.set(rate, now);
-        Some(Shift {
-            from: before,
-            to: Some(rate),
-        })
+        Some(Shift::new(before, Some(rate)))
     }
 }
 
@@ -198,13 +206,10 @@ mod tests {
         let cuts: Vec<Shift> = (0..1_000)
             .filter_map(|_| refused(&mut throttle, 0, 100))
             .collect();
-        let first = Shift {
-            from: None,
-            to: Some(4_500_000),
-        };
+        let first = Shift::new(None, Some(4_500_000));
         assert_eq!(cuts, [first], "only when they are many, and then once");
         let again = refused(&mut throttle, 101, 3_000).unwrap();
-        assert_eq!((again.from, again.to), (Some(4_500_000), Some(2_025_000)));
+        assert_eq!(again, Shift::new(Some(4_500_000), Some(2_025_000)));
     }
 
     #[test]
@@ -213,7 +218,7 @@ mod tests {
         let mut rates = Vec::new();
         for second in 0..12 {
             let cut = throttle.refused(at(second * 1_000), at(second * 1_000 + 30));
-            rates.extend(cut.and_then(|cut| cut.to));
+            rates.extend(cut.and_then(|cut| cut.to).map(RequestRate::as_thousandths));
         }
         assert_eq!(rates[..3], [9_000, 4_050, 1_818]);
         assert_eq!(rates.last(), Some(&LEAST));

@@ -1,9 +1,9 @@
 use core::time::Duration;
-use std::collections::VecDeque;
 
 use crate::attempt::AttemptId;
 use crate::error::Cause;
 use crate::operation::OperationKind;
+use crate::recent::Recent;
 
 /// How many notices are kept for a driver that does not fetch them.
 const CAPACITY: usize = 1024;
@@ -43,19 +43,5 @@ pub enum Reaction {
     GiveUp,
 }
 
-/// The last notices, oldest first. Old ones make way for new ones.
-#[derive(Debug, Default)]
-pub(crate) struct Notices(VecDeque<Notice>);
-
-impl Notices {
-    pub(crate) fn push(&mut self, notice: Notice) {
-        if self.0.len() >= CAPACITY {
-            self.0.pop_front();
-        }
-        self.0.push_back(notice);
-    }
-
-    pub(crate) fn take(&mut self) -> Vec<Notice> {
-        self.0.drain(..).collect()
-    }
-}
+/// The last notices.
+pub(crate) type Notices = Recent<Notice, CAPACITY>;

@@ -94,7 +94,7 @@ impl Table {
     pub fn pace(&mut self, report: &Report) {
         let mut line = String::from("  at once");
         for change in &report.changes {
-            if let (Lever::Concurrency, Some(to)) = (change.what, change.to) {
+            if let Lever::Concurrency { to, .. } = change.what {
                 let at = change.at.as_nanos() / 100_000_000;
                 let _ = write!(line, "  {to} at {}.{} s", at / 10, at % 10);
             }

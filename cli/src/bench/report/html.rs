@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::plot::{Frame, Point, Series, bars, lines};
-use super::{LEGEND, Line, Report, title};
+use super::{LEGEND, Line, Report, figures, title};
 use crate::bench::measure::{Percentiles, Summary};
 use crate::output::plain;
 use crate::size::Size;
@@ -215,42 +215,28 @@ fn table(report: &Report, lines: &[Line]) -> String {
     for line in lines {
         let best = report.advice.iter().any(|advice| advice.cell == line.cell);
         html += if best { "<tr class=\"best\">" } else { "<tr>" };
-        let part = line.part().map_or_else(none, |part| Size(part).to_string());
-        for cell in [part, line.cell.at_once.to_string(), line.runs.to_string()] {
+        for cell in [
+            line.part_cell(),
+            line.cell.at_once.to_string(),
+            line.runs.to_string(),
+        ] {
             let _ = write!(html, "<td>{}</td>", escape(&cell));
         }
-        html += &figures(line);
+        html += &measured(line);
         html += "</tr>\n";
     }
     html + "</table></div>\n"
 }
 
-fn figures(line: &Line) -> String {
+fn measured(line: &Line) -> String {
     let Some(summary) = &line.summary else {
         let failure = line.failure.as_deref().unwrap_or("not measured");
         return format!("<td colspan=\"10\">{}</td>", escape(failure));
     };
-    let rate = |bytes| format!("{}/s", Size(bytes));
-    let [p50, p90, p99] = match summary.latency {
-        Some(times) => [times.p50, times.p90, times.p99].map(short),
-        None => std::array::from_fn(|_| none()),
-    };
-    let cells = [
-        rate(summary.rate.median),
-        rate(summary.rate.slowest),
-        rate(summary.rate.fastest),
-        p50,
-        p90,
-        p99,
-        summary.retries.to_string(),
-        summary.cpu_per_gib.map_or_else(none, short),
-        Size(summary.peak_buffers).to_string(),
-        summary
-            .peak_process
-            .map_or_else(none, |bytes| Size(bytes).to_string()),
-    ];
+    let [median, slowest, fastest, rest @ ..] = figures(summary);
+    let rates = [median, slowest, fastest].map(|rate| format!("{rate}/s"));
+    let cells = rates.iter().chain(&rest);
     cells
-        .iter()
         .map(|cell| format!("<td>{}</td>", escape(cell)))
         .collect()
 }
@@ -258,10 +244,6 @@ fn figures(line: &Line) -> String {
 fn list(items: impl Iterator<Item = String>) -> String {
     let items: String = items.map(|item| format!("<li>{item}</li>\n")).collect();
     format!("<ul>\n{items}</ul>\n")
-}
-
-fn none() -> String {
-    "-".to_owned()
 }
 
 #[cfg(test)]

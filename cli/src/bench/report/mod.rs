@@ -186,6 +186,37 @@ impl Line {
     fn part(&self) -> Option<u64> {
         (!self.cell.is_whole()).then_some(self.cell.part.get())
     }
+
+    fn part_cell(&self) -> String {
+        self.part().map_or_else(none, |part| Size(part).to_string())
+    }
+}
+
+/// What the tables tell of a setting: the median, slowest and fastest throughput in a second, p50,
+/// p90 and p99 of its requests, retries, CPU time for each GiB, and the peaks of buffers and process.
+fn figures(summary: &Summary) -> [String; 10] {
+    let size = |bytes| Size(bytes).to_string();
+    let [p50, p90, p99] = match summary.latency {
+        Some(times) => [times.p50, times.p90, times.p99].map(span::short),
+        None => std::array::from_fn(|_| none()),
+    };
+    [
+        size(summary.rate.median),
+        size(summary.rate.slowest),
+        size(summary.rate.fastest),
+        p50,
+        p90,
+        p99,
+        summary.retries.to_string(),
+        summary.cpu_per_gib.map_or_else(none, span::short),
+        size(summary.peak_buffers),
+        summary.peak_process.map_or_else(none, size),
+    ]
+}
+
+/// A figure that there is not.
+fn none() -> String {
+    "-".to_owned()
 }
 
 /// What the lines of one size and direction are about.

@@ -1,9 +1,8 @@
 //! The report for a terminal.
 
-use super::{LEGEND, Line, Report, title};
+use super::{LEGEND, Line, Report, figures, none, title};
 use crate::output::plain;
 use crate::size::Size;
-use crate::span::short;
 
 /// Columns that the text is kept to.
 const WIDTH: usize = 100;
@@ -66,35 +65,11 @@ fn table(lines: &[Line]) -> Vec<String> {
 }
 
 fn cells(line: &Line) -> [String; HEADS.len()] {
-    let none = || "-".to_owned();
-    let part = line.part().map_or_else(none, |part| Size(part).to_string());
-    let at_once = line.cell.at_once.to_string();
-    let Some(summary) = &line.summary else {
-        return std::array::from_fn(|column| match column {
-            0 => part.clone(),
-            1 => at_once.clone(),
-            _ => none(),
-        });
-    };
-    let size = |bytes| Size(bytes).to_string();
-    let [p50, p90, p99] = match summary.latency {
-        Some(times) => [times.p50, times.p90, times.p99].map(short),
-        None => std::array::from_fn(|_| none()),
-    };
-    [
-        part,
-        at_once,
-        size(summary.rate.median),
-        size(summary.rate.slowest),
-        size(summary.rate.fastest),
-        p50,
-        p90,
-        p99,
-        summary.retries.to_string(),
-        summary.cpu_per_gib.map_or_else(none, short),
-        size(summary.peak_buffers),
-        summary.peak_process.map_or_else(none, size),
-    ]
+    let setting = [line.part_cell(), line.cell.at_once.to_string()];
+    let figures = line.summary.as_ref().map(figures);
+    let figures = figures.unwrap_or_else(|| std::array::from_fn(|_| none()));
+    let mut cells = setting.into_iter().chain(figures);
+    std::array::from_fn(|_| cells.next().unwrap_or_default())
 }
 
 /// Lines of at most [`WIDTH`] columns.

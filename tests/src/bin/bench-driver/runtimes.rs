@@ -124,31 +124,24 @@ fn workers(job: &Job) -> usize {
         .min(job.at_once())
 }
 
-impl Client for sans3_tokio::Client {
-    fn get(&self, download: Download, to: Option<&Path>) -> Moved<'_> {
-        match to {
-            Some(path) => done(self.download_to_file(download, path, Replace::Yes)),
-            None => done(self.download_at(download, Dropped)),
+macro_rules! client {
+    ($client:ty) => {
+        impl Client for $client {
+            fn get(&self, download: Download, to: Option<&Path>) -> Moved<'_> {
+                match to {
+                    Some(path) => done(self.download_to_file(download, path, Replace::Yes)),
+                    None => done(self.download_at(download, Dropped)),
+                }
+            }
+
+            fn put(&self, upload: Upload, from: &Path) -> Moved<'_> {
+                done(self.upload_file(upload, from))
+            }
         }
-    }
-
-    fn put(&self, upload: Upload, from: &Path) -> Moved<'_> {
-        done(self.upload_file(upload, from))
-    }
+    };
 }
-
-impl Client for sans3_smol::Client {
-    fn get(&self, download: Download, to: Option<&Path>) -> Moved<'_> {
-        match to {
-            Some(path) => done(self.download_to_file(download, path, Replace::Yes)),
-            None => done(self.download_at(download, Dropped)),
-        }
-    }
-
-    fn put(&self, upload: Upload, from: &Path) -> Moved<'_> {
-        done(self.upload_file(upload, from))
-    }
-}
+client!(sans3_tokio::Client);
+client!(sans3_smol::Client);
 
 /// What was moved is of no interest: that it was proved is what success means.
 fn done<'a, T>(running: impl Future<Output = Result<T, Error>> + Send + 'a) -> Moved<'a> {
