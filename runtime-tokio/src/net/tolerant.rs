@@ -24,6 +24,8 @@ const HEAD_ALLOWANCE: u64 = 512 * 1024;
 pub(super) struct Tolerant<S> {
     stream: S,
     meter: Arc<Meter>,
+    /// Bytes that had been written when a flush was last counted.
+    flushed: u64,
 }
 
 /// What has moved over a connection.
@@ -34,7 +36,7 @@ pub(crate) struct Meter {
     /// When bytes were last written, in nanoseconds since `epoch`.
     last_write: AtomicU64,
     write_failed: AtomicBool,
-    /// How often all that was there to write had been written.
+    /// How often bytes had been written, and all that there were.
     flushes: AtomicU64,
     flushed: Notify,
     /// Bytes that may still be read before the head is complete.
@@ -43,7 +45,12 @@ pub(crate) struct Meter {
 
 impl<S> Tolerant<S> {
     pub(super) fn new(stream: S, meter: Arc<Meter>) -> Self {
-        Self { stream, meter }
+        let flushed = meter.written();
+        Self {
+            stream,
+            meter,
+            flushed,
+        }
     }
 
     /// Counts what was written; where writing failed, makes it wait for ever.
@@ -96,7 +103,7 @@ impl Meter {
         self.epoch + Duration::from_nanos(self.last_write.load(Ordering::Relaxed))
     }
 
-    /// How often all that was there to write had been written.
+    /// How often bytes had been written, and all that there were.
     pub(crate) fn flushes(&self) -> u64 {
         self.flushes.load(Ordering::Relaxed)
     }
@@ -180,9 +187,15 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Tolerant<S> {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let _ = ready!(Pin::new(&mut this.stream).poll_flush(cx));
-        // Whoever writes flushes when nothing is left to write.
-        this.meter.flushes.fetch_add(1, Ordering::Relaxed);
-        this.meter.flushed.notify_one();
+        // Whoever writes flushes when nothing is left to write. Hyper does so whenever it is polled:
+        // were each of these flushes told, whoever waits for an answer would be woken by having been
+        // woken.
+        let written = this.meter.written();
+        if written != this.flushed {
+            this.flushed = written;
+            this.meter.flushes.fetch_add(1, Ordering::Relaxed);
+            this.meter.flushed.notify_one();
+        }
         Poll::Ready(Ok(()))
     }
 
@@ -194,9 +207,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Tolerant<S> {
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
+    use std::pin::pin;
+
     use bytes::Bytes;
-    use sans3_core::attempt::Sent;
+    use sans3_core::attempt::{Deadlines, Sent};
     use sans3_runtime::Body;
+    use tokio::select;
 
     use super::*;
     use crate::body::Payload;
@@ -309,6 +326,42 @@ mod tests {
         fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
             Poll::Ready(Ok(()))
         }
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_an_answer_sleeps() {
+        let meter = Arc::new(Meter::new());
+        let stream = Tolerant::new(Stuck(usize::MAX), Arc::clone(&meter));
+        let mut wire = Wire::new(Box::new(stream), Arc::clone(&meter))
+            .await
+            .unwrap();
+        let (body, sending) = Payload::new(Body::inline(vec![0; 200_000].into()), &meter);
+        let request = http::Request::put("/b/k").body(body).unwrap();
+        let long = Duration::from_secs(60);
+        let deadlines = Deadlines {
+            connect: long,
+            head: long,
+            idle: long,
+        };
+        let mut exchange = pin!(async {
+            select! {
+                biased;
+                answer = wire.send(request) => drop(answer),
+                fault = sending.overdue(deadlines) => drop(fault),
+            }
+        });
+        let mut polls = 0_u32;
+        let counted = poll_fn(|cx| {
+            polls += 1;
+            if polls == 1 {
+                // As a socket does that takes more.
+                cx.waker().wake_by_ref();
+            }
+            exchange.as_mut().poll(cx)
+        });
+        let moment = Duration::from_millis(50);
+        assert!(tokio::time::timeout(moment, counted).await.is_err());
+        assert!(polls < 20, "polled {polls} times");
     }
 
     #[tokio::test]
