@@ -21,6 +21,19 @@ pub(super) struct Flight {
 }
 
 impl Flight {
+    /// It is to end, and its lease is of no interest any more.
+    pub(super) fn abort(&mut self, first_lease: &mut Instant) {
+        self.aborting = true;
+        self.end_lease(first_lease);
+    }
+
+    /// Its lease ends. Where that was the first one to do so it has to be looked up which is now.
+    pub(super) fn end_lease(&self, first_lease: &mut Instant) {
+        if self.expires <= *first_lease {
+            *first_lease = Instant::ZERO;
+        }
+    }
+
     /// Bytes of payload that its outcome shows to have moved, at most.
     pub(super) fn moved(&self, outcome: &Outcome) -> u64 {
         let Freight::Payload(charged) = self.freight else {

@@ -2,7 +2,7 @@ use core::fmt;
 use core::ops::Bound;
 use core::time::Duration;
 use std::any::Any;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::flight::Flight;
 use super::pause::Pause;
@@ -32,14 +32,16 @@ const LEASE_GRACE: Duration = Duration::from_secs(30);
 pub struct Session {
     pub(super) shared: Shared,
     transfers: BTreeMap<TransferId, Entry>,
+    /// Those that may want something: neither ended nor at [rest](Next::Rest).
+    awake: BTreeSet<TransferId>,
     in_flight: BTreeMap<u64, Flight>,
     next_transfer: u64,
     next_serial: u64,
     /// The transfer that was served last: the next one comes first, so that none starves.
     served: TransferId,
     ended: VecDeque<TransferId>,
-    /// No lease ends before.
-    leases_until: Instant,
+    /// When the first lease ends; zero where that is to be looked up.
+    first_lease: Instant,
     #[cfg(feature = "trace")]
     pub(crate) recorder: crate::trace::Recorder,
 }
@@ -93,12 +95,13 @@ impl Session {
                 config,
             },
             transfers: BTreeMap::new(),
+            awake: BTreeSet::new(),
             in_flight: BTreeMap::new(),
             next_transfer: 0,
             next_serial: 0,
             served: TransferId(0),
             ended: VecDeque::new(),
-            leases_until: Instant::MAX,
+            first_lease: Instant::MAX,
             #[cfg(feature = "trace")]
             recorder: crate::trace::Recorder::default(),
         }
@@ -120,6 +123,7 @@ impl Session {
             moving: 0,
         };
         self.transfers.insert(id, entry);
+        self.awake.insert(id);
         Handle::new(id)
     }
 
@@ -215,27 +219,26 @@ impl Session {
     /// Asks transfers in turn what they want, beginning after the one that was served last.
     fn poll_transfers(&mut self, now: Instant) -> Step {
         let mut pause = Pause::default();
-        let mut turn = self.served;
-        for _ in 0..self.transfers.len() {
-            let Some(id) = self.next_in_turn(turn) else {
-                break;
-            };
-            if let Some(step) = self.poll_transfer(id, now, &mut pause) {
-                self.served = id;
-                return step;
+        let served = self.served;
+        let after = (Bound::Excluded(served), Bound::Unbounded);
+        let before = (Bound::Unbounded, Bound::Included(served));
+        for (mut from, to) in [after, before] {
+            while let Some(&id) = self.awake.range((from, to)).next() {
+                if let Some(step) = self.poll_transfer(id, now, &mut pause) {
+                    self.served = id;
+                    return step;
+                }
+                from = Bound::Excluded(id);
             }
-            turn = id;
         }
         if let Some(id) = self.ended.pop_front() {
             return Step::Ended(id);
         }
         self.shared.pace.waits(self.in_flight.len(), now);
-        let mut leases_until = Instant::MAX;
-        for flight in self.in_flight.values().filter(|flight| !flight.aborting) {
-            pause.add(Some(flight.expires), Blocked::InFlight);
-            leases_until = leases_until.min(flight.expires);
+        if !self.in_flight.is_empty() {
+            let first = Some(self.first_lease).filter(|first| *first < Instant::MAX);
+            pause.add(first, Blocked::InFlight);
         }
-        self.leases_until = leases_until;
         match pause.why {
             Some(why) => Step::Wait {
                 until: pause.until,
@@ -245,21 +248,14 @@ impl Session {
         }
     }
 
-    /// The transfer after this one; the first one comes after the last.
-    fn next_in_turn(&self, id: TransferId) -> Option<TransferId> {
-        let after = (Bound::Excluded(id), Bound::Unbounded);
-        let next = self.transfers.range(after).next();
-        next.or_else(|| self.transfers.first_key_value())
-            .map(|(id, _)| *id)
-    }
-
     fn poll_transfer(&mut self, id: TransferId, now: Instant, pause: &mut Pause) -> Option<Step> {
         let slot_free = self.in_flight.len() < usize::from(self.shared.slots());
         let gate = self.shared.pace.gate();
-        let entry = self.transfers.get_mut(&id)?;
-        if entry.state == State::Ended {
+        let entry = self.transfers.get_mut(&id);
+        let Some(entry) = entry.filter(|entry| entry.state == State::Running) else {
+            self.awake.remove(&id);
             return None;
-        }
+        };
         let mut cx = Cx {
             now,
             serial: self.next_serial,
@@ -287,15 +283,20 @@ impl Session {
             }),
             Next::Abort(serial) => {
                 let flight = self.in_flight.get_mut(&serial)?;
-                flight.aborting = true;
+                flight.abort(&mut self.first_lease);
                 Some(Step::Abort(flight.id))
             }
             Next::Wait { until, why } => {
                 pause.add(until, why);
                 None
             }
+            Next::Rest => {
+                self.awake.remove(&id);
+                None
+            }
             Next::Ended => {
                 entry.state = State::Ended;
+                self.awake.remove(&id);
                 self.ended.push_back(id);
                 None
             }
@@ -331,7 +332,7 @@ impl Session {
             reads: kind == OperationKind::GetObject,
         };
         self.shared.pace.started(id.serial, freight, now);
-        self.leases_until = self.leases_until.min(flight.expires);
+        self.first_lease = self.first_lease.min(flight.expires);
         self.in_flight.insert(id.serial, flight);
         if let Some(entry) = self.transfers.get_mut(&transfer) {
             entry.attempts = entry.attempts.saturating_add(1);
@@ -362,12 +363,13 @@ impl Session {
     /// An attempt that was silent for its whole lease is to be ended. Its slot and its memory stay
     /// taken until its outcome is back.
     fn expired(&mut self, now: Instant) -> Option<AttemptId> {
-        let flight = self
-            .in_flight
-            .values_mut()
-            .find(|flight| !flight.aborting && flight.expires <= now)?;
-        flight.aborting = true;
-        Some(flight.id)
+        let leased = self.in_flight.values_mut();
+        let leased = leased.filter(|flight| !flight.aborting);
+        let first = leased.min_by_key(|flight| flight.expires);
+        self.first_lease = first.as_ref().map_or(Instant::MAX, |first| first.expires);
+        let expired = first.filter(|first| first.expires <= now)?;
+        expired.abort(&mut self.first_lease);
+        Some(expired.id)
     }
 
     fn on_outcome(&mut self, outcome: Outcome, now: Instant) -> Accepted {
@@ -379,6 +381,7 @@ impl Session {
             return Accepted::Stale;
         };
         self.in_flight.remove(&id.serial);
+        flight.end_lease(&mut self.first_lease);
         entry.moving = entry.moving.saturating_sub(flight.bytes);
         let ended = flight.ended(&outcome);
         if flight.reads && flight.bytes == 0 && ended.sign == Sign::Good {
@@ -393,6 +396,7 @@ impl Session {
             started: flight.started,
         };
         entry.work.on_outcome(outcome, &mut cx);
+        self.awake.insert(id.transfer);
         self.note_progress(id.transfer, now);
         self.after_exchange(&ended, now);
         Accepted::Counted
@@ -405,6 +409,7 @@ impl Session {
             .filter(|flight| flight.id == attempt)
         {
             Some(flight) => {
+                flight.end_lease(&mut self.first_lease);
                 flight.expires = now + flight.lease;
                 let more = bytes.saturating_sub(flight.bytes);
                 if flight.reads && flight.bytes == 0 && bytes > 0 {
@@ -483,6 +488,7 @@ impl Session {
                     started: now,
                 };
                 then(&mut *entry.work, &mut cx);
+                self.awake.insert(transfer);
                 Accepted::Counted
             }
             None => Accepted::Stale,
@@ -490,7 +496,7 @@ impl Session {
     }
 
     fn step(&mut self, now: Instant) -> Step {
-        if self.leases_until <= now
+        if self.first_lease <= now
             && let Some(id) = self.expired(now)
         {
             return Step::Abort(id);

@@ -55,7 +55,7 @@ impl<O: Operation> Work for CallWork<O> {
             return self.flights.wind_down(|()| true).unwrap_or(Next::Ended);
         }
         if !self.flights.is_empty() {
-            return Next::in_flight();
+            return Next::Rest;
         }
         if let Some(wait) = cx.blocked() {
             return wait;

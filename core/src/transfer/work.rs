@@ -134,6 +134,9 @@ pub enum Next {
         /// What for.
         why: Blocked,
     },
+    /// Nothing before an input about this very transfer, one of whose exchanges is under way:
+    /// nothing that others do makes a difference.
+    Rest,
     /// Nothing any more.
     Ended,
 }
@@ -199,7 +202,7 @@ impl Next {
 
 /// The machine of one transfer.
 pub trait Work: Send {
-    /// What to do next. Called until it says [`Next::Wait`] or [`Next::Ended`].
+    /// What to do next. Called until it says [`Next::Wait`], [`Next::Rest`] or [`Next::Ended`].
     fn next(&mut self, cx: &mut Cx<'_>) -> Next;
 
     /// The attempt `outcome.id().serial` ended.

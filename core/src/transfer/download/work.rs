@@ -389,6 +389,12 @@ impl Work for DownloadWork {
         {
             return Next::Abort(serial);
         }
+        if matches!(self.mode, Some(Mode::Stream(_)))
+            && !matches!(self.probe, Probe::Open { .. })
+            && !self.flights.is_empty()
+        {
+            return Next::Rest;
+        }
         if let Some(wait) = cx.blocked() {
             return wait;
         }

@@ -166,11 +166,15 @@ impl UploadWork {
                 why: Blocked::Supply,
             };
         }
+        if !matches!(self.phase, Phase::Parts) && !self.flights.is_empty() {
+            return match self.phase {
+                // Meanwhile memory may become free for more of the source.
+                Phase::Create(_) => Next::in_flight(),
+                _ => Next::Rest,
+            };
+        }
         if let Some(wait) = cx.blocked() {
             return wait;
-        }
-        if !matches!(self.phase, Phase::Parts) && !self.flights.is_empty() {
-            return Next::in_flight();
         }
         let (next, task) = self.request(cx);
         if let Some(task) = task {
