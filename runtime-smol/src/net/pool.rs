@@ -44,7 +44,8 @@ impl Pool {
                 return Ok(self.pooled(route, wire));
             }
         }
-        let wire = self.connector.connect(&route, limit).await?;
+        // Rare, and large: without the box all exchanges would carry room for it.
+        let wire = Box::pin(self.connector.connect(&route, limit)).await?;
         Ok(self.pooled(route, wire))
     }
 
