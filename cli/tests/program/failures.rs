@@ -392,3 +392,23 @@ fn adversary_93_hostile_words_of_a_server_are_escaped() {
         .failed(1, &["Evil", "\\u{9b}2J\\u{202e}"]);
     assert!(!ended.stderr.contains(['\u{9b}', '\u{202e}']));
 }
+
+#[test]
+fn changes_of_pace_are_told_of_a_copy_that_fails_too() {
+    let refused = Fault::Status {
+        status: 403,
+        code: "AccessDenied",
+        retry_after: None,
+    };
+    let world = World::with_faults([
+        Rule::nth(Operation::UploadPart, 2, Fault::slow_down()),
+        Rule::nth(Operation::UploadPart, 3, Fault::slow_down()),
+        Rule::every(Operation::CompleteMultipartUpload, refused),
+    ]);
+    let file = world.dir.write("file", &bytes(16 << 20));
+    let words = ["cp", file.to_str().unwrap(), "s3://bucket/key"];
+    let explained = ["--part-size", "5MiB", "--explain"];
+    let ended = world.run([&words[..], &explained[..]].concat());
+    let wanted = ["sans3: at ", "the server asks for fewer", "AccessDenied"];
+    ended.failed(3, &wanted);
+}
