@@ -410,5 +410,5 @@ fn changes_of_pace_are_told_of_a_copy_that_fails_too() {
     let explained = ["--part-size", "5MiB", "--explain"];
     let ended = world.run([&words[..], &explained[..]].concat());
     let wanted = ["sans3: at ", "the server asks for fewer", "AccessDenied"];
-    ended.failed(3, &wanted);
+    ended.failed(1, &wanted);
 }
