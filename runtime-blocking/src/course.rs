@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use sans3_core::attempt::{Deadlines, Sent};
 use sans3_core::error::TransportErrorKind;
 use sans3_runtime::Stop;
@@ -33,6 +34,7 @@ pub(crate) struct Course {
     patience: AtomicU64,
     sent_in_full: OnceLock<Instant>,
     deaf: AtomicBool,
+    slice: Mutex<Bytes>,
     fault: OnceLock<Fault>,
 }
 
@@ -57,6 +59,7 @@ impl Course {
             patience: AtomicU64::new(0),
             sent_in_full: OnceLock::new(),
             deaf: AtomicBool::new(false),
+            slice: Mutex::default(),
             fault: OnceLock::new(),
         })
     }
@@ -129,6 +132,17 @@ impl Course {
     pub(crate) fn on_sent_in_full(&self) {
         // A request ends once.
         let _ = self.sent_in_full.set(Instant::now());
+    }
+
+    /// The slice of the request's body that leaves next, by the transport: ureq is only told how long
+    /// it is.
+    pub(crate) fn hand_over(&self, slice: Bytes) {
+        *self.slice.lock().unwrap_or_else(PoisonError::into_inner) = slice;
+    }
+
+    /// Takes what was [handed over](Self::hand_over).
+    pub(crate) fn take_slice(&self) -> Bytes {
+        std::mem::take(&mut *self.slice.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The peer takes nothing more of the request, or has answered it: the rest is not sent.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use sans3_runtime::{Asking, Assignment, Exchange, Hands, Pages, Task};
+use sans3_runtime::{Asking, Assignment, Exchange, Hands, Task};
 
 use crate::exchange::carry_out;
 use crate::net::Pool;
@@ -99,7 +99,7 @@ impl Hands for Crew {
 
     fn carry_out(&self, assignment: Assignment) -> Exchange {
         let pool = Arc::clone(&self.bench.pool);
-        Box::pin(async move { carry_out(assignment, &pool, &mut Pages::default()) })
+        Box::pin(async move { carry_out(assignment, &pool) })
     }
 
     /// A transfer's thread is its caller's, who may not be waiting for it.
@@ -114,12 +114,11 @@ impl Hands for Crew {
 
 impl Bench {
     fn work(&self) {
-        let mut chunk = Pages::default();
         while let Some(task) = self.next() {
             // A panic is a bug, but no reason to lose the thread: the task's report, which the
             // panic dropped, has told the session.
             let _ = catch_unwind(AssertUnwindSafe(|| match task {
-                Task::Exchange(assignment) => carry_out(assignment, &self.pool, &mut chunk),
+                Task::Exchange(assignment) => carry_out(assignment, &self.pool),
                 Task::Credentials(asking) => ask(asking),
             }));
         }

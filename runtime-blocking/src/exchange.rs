@@ -1,23 +1,19 @@
 //! One HTTP exchange, from the attempt to its outcome, on the thread that carries it out.
 
-use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::Instant;
 
 use sans3_core::attempt::{Attempt, Outcome, Ready, Receiving, Sendable, Sent};
 use sans3_runtime::net::Fault;
-use sans3_runtime::{Assignment, End, Intake, Pages, Work, clock};
+use sans3_runtime::{Assignment, End, Intake, Work, clock};
 
 use crate::body::Payload;
 use crate::course::Course;
-use crate::net::{Pool, Wire};
+use crate::net::{Answer, Pool};
 use crate::park::block_on;
 
-/// How much of an answer's body is looked at, and put in its place, at once.
-const CHUNK: usize = 128 * 1024;
-
-/// Carries out an exchange, and reports its outcome. `chunk` is the thread's, and used again.
-pub(crate) fn carry_out(assignment: Assignment, pool: &Pool, chunk: &mut Pages) {
+/// Carries out an exchange, and reports its outcome.
+pub(crate) fn carry_out(assignment: Assignment, pool: &Pool) {
     let Assignment {
         attempt,
         work,
@@ -28,7 +24,7 @@ pub(crate) fn carry_out(assignment: Assignment, pool: &Pool, chunk: &mut Pages) 
         work,
         pool,
     };
-    let outcome = exchange.run(attempt, chunk);
+    let outcome = exchange.run(attempt);
     let course = Arc::clone(&exchange.course);
     // Whoever learns of the end must not find their source or sink still in use.
     drop(exchange);
@@ -44,14 +40,8 @@ struct Exchange<'a> {
     pool: &'a Pool,
 }
 
-/// A connection on which an answer's body is coming in.
-struct Answer {
-    wire: Wire,
-    body: ureq::Body,
-}
-
 impl Exchange<'_> {
-    fn run(&self, attempt: Attempt, chunk: &mut Pages) -> Outcome {
+    fn run(&self, attempt: Attempt) -> Outcome {
         let id = attempt.id();
         let sendable = match attempt.prepare() {
             Ready::Send(sendable) => Ok(sendable),
@@ -62,7 +52,7 @@ impl Exchange<'_> {
             }
         };
         match sendable.and_then(|sendable| self.send(sendable)) {
-            Ok((receiving, answer)) => self.receive(receiving, answer, chunk),
+            Ok((receiving, answer)) => self.receive(receiving, answer),
             Err(outcome) => outcome,
         }
     }
@@ -81,10 +71,9 @@ impl Exchange<'_> {
         let mut payload = Payload::new(&self.course, body);
         let answer = wire.send(&self.course, head, patience, &mut payload);
         match answer {
-            Ok(answer) => {
-                let (head, body) = answer.into_parts();
+            Ok((head, answer)) => {
                 let receiving = sendable.on_head(&head, self.course.sent(), clock::wall())?;
-                Ok((receiving, Answer { wire, body }))
+                Ok((receiving, answer))
             }
             Err(fault) => Err(match payload.into_error() {
                 Some(error) => sendable.on_source_error(error),
@@ -93,19 +82,18 @@ impl Exchange<'_> {
         }
     }
 
-    fn receive(&self, receiving: Receiving, answer: Answer, chunk: &mut Pages) -> Outcome {
-        let Answer { wire, body } = answer;
+    fn receive(&self, receiving: Receiving, mut answer: Answer) -> Outcome {
         let mut intake = Intake::new(receiving, &self.work);
-        let mut body = body.into_reader();
         let end = loop {
-            if let Err(end) = self.take_chunk(&mut intake, &mut body, chunk) {
+            if let Err(end) = self.take_next(&mut intake, &mut answer) {
                 break end;
             }
         };
-        // The connection is part of it.
-        drop(body);
         let outcome = block_on(intake.finish(&end));
-        if end == End::Complete && outcome.may_reuse_connection() {
+        if end == End::Complete
+            && outcome.may_reuse_connection()
+            && let Some(wire) = answer.into_wire()
+        {
             self.course.release();
             self.pool.keep(wire);
         }
@@ -114,26 +102,14 @@ impl Exchange<'_> {
 
     /// Takes the next piece of the body, and tells how long the socket let us wait for it. The time
     /// that the sink takes does not count.
-    fn take_chunk(
-        &self,
-        intake: &mut Intake,
-        body: &mut impl Read,
-        chunk: &mut Pages,
-    ) -> Result<(), End> {
+    fn take_next(&self, intake: &mut Intake, answer: &mut Answer) -> Result<(), End> {
         let ready = intake.ready();
         self.course.block_on(ready, None, Fault::aborted)??;
         self.course.set_patience(intake.patience());
         let since = Instant::now();
-        chunk.grow(CHUNK);
-        match body.read(chunk) {
-            Ok(0) => Err(End::Complete),
-            Ok(len) => intake.take(&chunk[..len], since.elapsed()),
-            Err(error) => Err(self.fault(&error).into()),
+        match answer.read()? {
+            [] => Err(End::Complete),
+            bytes => intake.take(bytes, since.elapsed()),
         }
-    }
-
-    fn fault(&self, error: &io::Error) -> Fault {
-        let fault = self.course.fault().cloned();
-        fault.unwrap_or_else(|| Fault::from_io(error))
     }
 }

@@ -1,12 +1,15 @@
+use std::ops::Range;
+
 use sans3_runtime::Pages;
+use sans3_runtime::buffer::BUFFER_SIZE;
 use ureq::unversioned::transport::Buffers;
 
-/// How much is received before ureq takes it: more than the largest response head and what came
-/// along with it.
+/// How much is received at once: more than the largest response head.
 pub(super) const INPUT: usize = 128 * 1024;
 
-/// How much of a request is sent at once.
-const OUTPUT: usize = 64 * 1024;
+/// How much of a body ureq may be told of at once: a slice, and what frames it. No more of it than
+/// a head is ever written to, and the rest of the memory never touched.
+const OUTPUT: usize = BUFFER_SIZE + 4 * 1024;
 
 /// The buffers between ureq and the socket. Nothing is allocated before it is needed.
 #[derive(Debug, Default)]
@@ -14,17 +17,62 @@ pub(super) struct InOut {
     input: Pages,
     start: usize,
     end: usize,
-    /// Whether ureq has not yet seen all of the input, or took some of it when it did.
+    /// How much of the input ureq is to see.
+    shown: usize,
+    /// Whether ureq has not yet seen it, or took some of it when it did.
     fresh: bool,
     output: Pages,
 }
 
 impl InOut {
-    /// Adds bytes that ureq is to see.
-    pub(super) fn push(&mut self, bytes: &[u8]) {
-        self.input.grow(self.end + bytes.len());
-        self.input[self.end..self.end + bytes.len()].copy_from_slice(bytes);
-        self.input_appended(bytes.len());
+    /// What was received and is not used yet.
+    pub(super) fn received(&self) -> &[u8] {
+        &self.input[self.start..self.end]
+    }
+
+    /// Room for more.
+    pub(super) fn room(&mut self) -> &mut [u8] {
+        if self.start > 0 {
+            self.input.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+        }
+        self.input.grow(INPUT);
+        &mut self.input[self.end..]
+    }
+
+    /// So many bytes of the room are filled.
+    pub(super) fn filled(&mut self, amount: usize) {
+        self.end = self.end.saturating_add(amount).min(self.input.len());
+    }
+
+    /// So many received bytes are used. `part` of them can be [looked at](Self::used) until there is
+    /// to be room for more; where that is, is returned.
+    pub(super) fn use_up(&mut self, amount: usize, part: Range<usize>) -> Range<usize> {
+        let used = self.start + part.start..self.start + part.end;
+        self.start = self.start.saturating_add(amount).min(self.end);
+        if self.start == self.end {
+            self.start = 0;
+            self.end = 0;
+        }
+        used
+    }
+
+    /// Bytes that are used up.
+    pub(super) fn used(&self, place: Range<usize>) -> &[u8] {
+        &self.input[place]
+    }
+
+    /// The next so many bytes are a head that ureq is to see.
+    pub(super) fn show(&mut self, head: usize) {
+        self.shown = head.min(self.end - self.start);
+        self.fresh = true;
+    }
+
+    /// Whatever ureq has left of what it was shown is none of its business any more.
+    pub(super) fn hide(&mut self) {
+        let left = std::mem::take(&mut self.shown);
+        self.use_up(left, 0..0);
     }
 
     /// The output, until it is [put back](Self::put_back).
@@ -44,31 +92,21 @@ impl Buffers for InOut {
     }
 
     fn input(&self) -> &[u8] {
-        &self.input[self.start..self.end]
+        &self.input[self.start..self.start + self.shown]
     }
 
+    /// Scratch space for transports of ureq's own.
     fn input_append_buf(&mut self) -> &mut [u8] {
-        if self.start > 0 {
-            self.input.copy_within(self.start..self.end, 0);
-            self.end -= self.start;
-            self.start = 0;
-        }
-        self.input.grow(INPUT);
-        &mut self.input[self.end..]
+        &mut []
     }
 
-    fn input_appended(&mut self, amount: usize) {
-        self.end = self.end.saturating_add(amount).min(self.input.len());
-        self.fresh |= amount > 0;
-    }
+    fn input_appended(&mut self, _: usize) {}
 
     fn input_consume(&mut self, amount: usize) {
-        self.start = self.start.saturating_add(amount).min(self.end);
+        let amount = amount.min(self.shown);
+        self.shown -= amount;
         self.fresh = amount > 0;
-        if self.start == self.end {
-            self.start = 0;
-            self.end = 0;
-        }
+        self.use_up(amount, 0..0);
     }
 
     /// Scratch space is for chunked bodies alone, which are never sent.
@@ -77,7 +115,7 @@ impl Buffers for InOut {
     }
 
     fn can_use_input(&self) -> bool {
-        self.fresh && self.start < self.end
+        self.fresh && self.shown > 0
     }
 }
 
@@ -85,39 +123,46 @@ impl Buffers for InOut {
 mod tests {
     use super::*;
 
-    #[test]
-    fn input_is_shown_again_only_with_more_behind_it() {
-        let mut buffers = InOut::default();
-        assert!(!buffers.can_use_input());
-        buffers.push(b"abc");
-        assert!(buffers.can_use_input());
-        buffers.input_consume(0);
-        assert!(!buffers.can_use_input(), "ureq could do nothing with it");
-        buffers.push(b"def");
-        assert!(buffers.can_use_input());
-        buffers.input_consume(4);
-        assert_eq!(buffers.input(), b"ef");
-        assert!(buffers.can_use_input(), "it went on, and may again");
-        buffers.input_consume(2);
-        assert!(!buffers.can_use_input());
+    fn receive(buffers: &mut InOut, bytes: &[u8]) {
+        buffers.room()[..bytes.len()].copy_from_slice(bytes);
+        buffers.filled(bytes.len());
     }
 
     #[test]
-    fn what_is_received_goes_behind_what_is_left() {
+    fn ureq_sees_a_head_and_nothing_else() {
         let mut buffers = InOut::default();
-        buffers.push(b"abcdef");
-        buffers.input_consume(5);
-        let room = buffers.input_append_buf();
-        assert_eq!(room.len(), INPUT - 1);
-        room[..2].copy_from_slice(b"gh");
-        buffers.input_appended(2);
-        assert_eq!(buffers.input(), b"fgh");
-        buffers.push(&[b'x'; INPUT]);
-        assert_eq!(
-            buffers.input().len(),
-            INPUT + 3,
-            "what is pushed is never cut"
-        );
-        assert!(buffers.input_append_buf().is_empty());
+        receive(&mut buffers, b"headbody");
+        assert!(!buffers.can_use_input() && buffers.input().is_empty());
+        buffers.show(4);
+        assert!(buffers.can_use_input());
+        assert_eq!(buffers.input(), b"head");
+        buffers.input_consume(3);
+        assert_eq!(buffers.input(), b"d");
+        assert!(buffers.can_use_input(), "it went on, and may again");
+        buffers.input_consume(0);
+        assert!(!buffers.can_use_input(), "ureq could do nothing with it");
+        buffers.input_consume(9);
+        assert!(!buffers.can_use_input());
+        assert_eq!(buffers.received(), b"body");
+        buffers.show(2);
+        buffers.hide();
+        assert!(!buffers.can_use_input());
+        assert_eq!(buffers.received(), b"dy");
+    }
+
+    #[test]
+    fn what_is_used_up_can_be_looked_at_until_more_is_received() {
+        let mut buffers = InOut::default();
+        receive(&mut buffers, b"5\r\nabcdef");
+        let place = buffers.use_up(8, 3..8);
+        assert_eq!(buffers.used(place), b"abcde");
+        assert_eq!(buffers.received(), b"f");
+        assert_eq!(buffers.room().len(), INPUT - 1);
+        receive(&mut buffers, b"gh");
+        assert_eq!(buffers.received(), b"fgh");
+        let place = buffers.use_up(3, 1..3);
+        assert_eq!(buffers.used(place), b"gh");
+        assert!(buffers.received().is_empty());
+        assert_eq!(buffers.room().len(), INPUT);
     }
 }

@@ -1,4 +1,4 @@
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, IoSlice};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::thread;
@@ -178,7 +178,8 @@ impl Setup<'_> {
             let (moved, interest) = if unsent.is_empty() {
                 (stream.read(self.line.socket(), &mut buffer), PollFlags::IN)
             } else {
-                (stream.write(self.line.socket(), unsent), PollFlags::OUT)
+                let pieces = [IoSlice::new(unsent)];
+                (stream.write(self.line.socket(), &pieces), PollFlags::OUT)
             };
             match moved {
                 Ok(moved) if !unsent.is_empty() => unsent = &unsent[moved..],

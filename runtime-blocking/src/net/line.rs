@@ -1,12 +1,9 @@
 use std::fmt;
 use std::io;
 use std::net::{Shutdown, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
-use sans3_core::http1::HeadReader;
 use sans3_runtime::net::Fault;
 
 use super::socket::wait_for;
@@ -16,34 +13,16 @@ use crate::course::Course;
 /// a wait for it at once; this is for systems where it might not.
 const SLICE: Duration = Duration::from_millis(500);
 
-/// A connection, as all see it who deal with it: the transport inside of ureq, the exchange, and
+/// A connection, as all see it who deal with it: the transport, the exchange, and
 /// whoever ends the exchange.
 pub(crate) struct Line {
     socket: TcpStream,
-    order: Mutex<Option<Order>>,
-    closed: AtomicBool,
-}
-
-/// What an exchange tells the transport that it is about to use.
-pub(super) struct Order {
-    pub(super) course: Arc<Course>,
-    pub(super) answer: HeadReader,
-    /// What stands before the target where it is sent in absolute form.
-    pub(super) before_target: Option<String>,
-    /// How long the request's body waits for the server's permission.
-    pub(super) patience: Option<Duration>,
-    /// The length of the request's body.
-    pub(super) length: u64,
 }
 
 impl Line {
     /// A connection over a socket that does not block.
     pub(super) const fn new(socket: TcpStream) -> Self {
-        Self {
-            socket,
-            order: Mutex::new(None),
-            closed: AtomicBool::new(false),
-        }
+        Self { socket }
     }
 
     pub(super) const fn socket(&self) -> &TcpStream {
@@ -56,27 +35,11 @@ impl Line {
         let _ = self.socket.shutdown(Shutdown::Both);
     }
 
-    pub(super) fn set_order(&self, order: Option<Order>) {
-        *self.order.lock().unwrap_or_else(PoisonError::into_inner) = order;
-    }
-
-    pub(super) fn take_order(&self) -> Option<Order> {
-        self.order
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
-    }
-
-    /// ureq has dropped the transport.
-    pub(super) fn on_closed(&self) {
-        self.closed.store(true, Ordering::Relaxed);
-    }
-
     /// Whether the connection can take another request. What a server sends without being asked is
     /// either the connection's end or would be taken for the next answer.
     pub(super) fn is_usable(&self) -> bool {
         let silent = |error: io::Error| error.kind() == io::ErrorKind::WouldBlock;
-        !self.closed.load(Ordering::Relaxed) && self.socket.peek(&mut [0]).is_err_and(silent)
+        self.socket.peek(&mut [0]).is_err_and(silent)
     }
 
     /// Waits until the socket is ready; `None` where it was not at `until`.

@@ -11,4 +11,4 @@ mod wire;
 
 pub(crate) use line::Line;
 pub(crate) use pool::Pool;
-pub(crate) use wire::Wire;
+pub(crate) use wire::Answer;

@@ -1,7 +1,7 @@
-//! The transport inside of ureq: it knows which exchange it serves, never blocks for good, and
+//! A connection, and how ureq uses it: it knows which exchange it serves, never blocks for good, and
 //! lets ureq see nothing that could be read in two ways.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use sans3_core::attempt::Sent;
 use sans3_core::error::TransportErrorKind;
 use sans3_core::http1::{self, BodyRead, BodyReader, HeadRead, HeadReader};
 use sans3_runtime::net::Fault;
-use ureq::unversioned::transport::{Buffers, NextTimeout, Transport};
+use ureq::unversioned::transport::{Buffers, NextTimeout};
 
 use super::Line;
 use super::buffers::InOut;
@@ -18,22 +18,20 @@ use super::stream::{Stream, is_block};
 use crate::course::Course;
 use crate::park::deadline;
 
-/// How much is received at once where it is looked at before ureq sees it.
-const PIECE: usize = 16 * 1024;
-
 /// The end of a head.
 const EMPTY_LINE: &[u8] = b"\r\n\r\n";
 
-/// A connection, as ureq uses it.
+/// A connection.
 ///
 /// - A response head is shown to ureq when it is complete and checked, and interim ones are not:
 ///   ureq takes a 100 with fields for an error, and knows no limit of interim answers.
-/// - A chunked body is framed anew: ureq's reader takes an end within the last chunk for a good
-///   one, and refuses long chunk extensions.
+/// - ureq writes heads and reads them. Of a request's body it is told the length alone, slice by
+///   slice, and each slice leaves from where it is. An answer's body is [read](Self::read) past it:
+///   it would copy each byte, take an end within the last chunk for a good one, and refuse long
+///   chunk extensions.
 /// - A write that fails, and an answer that comes while the request is sent, end the sending and
 ///   not the exchange: the answer still tells what the server makes of the request.
-/// - Every fault is kept in the [`Course`] in our words. What ureq is told only ends its call: its
-///   own reader would take a reset for the end of a body that has no length.
+/// - Every fault is kept in the [`Course`] in our words. What ureq is told only ends its call.
 #[derive(Debug)]
 pub(super) struct Pipe {
     line: Arc<Line>,
@@ -41,31 +39,39 @@ pub(super) struct Pipe {
     buffers: InOut,
     stage: Stage,
     course: Option<Arc<Course>>,
+    /// A head that leaves together with the first bytes of its body.
+    head: Vec<u8>,
     /// Bytes of the request's body that have not left yet.
     unsent: u64,
     /// How long the body waits for the server's permission.
-    patience: Duration,
+    patience: Option<Duration>,
     before_target: Option<String>,
-    /// What was received and not yet taken apart.
-    raw: Vec<u8>,
     /// How the answer broke while the request was still being sent.
     broken: Option<Fault>,
 }
 
+/// An exchange that is about to begin.
+pub(super) struct Order {
+    pub(super) course: Arc<Course>,
+    pub(super) answer: HeadReader,
+    /// What stands before the target where it is sent in absolute form.
+    pub(super) before_target: Option<String>,
+    /// How long the request's body waits for the server's permission.
+    pub(super) patience: Option<Duration>,
+    /// The length of the request's body.
+    pub(super) length: u64,
+}
+
 #[derive(Debug)]
 enum Stage {
-    /// Between two exchanges, or before the first.
+    /// Before the first exchange.
     Idle,
     /// The head of a request is leaving.
     Asking(HeadReader),
     /// The head has left; a head is awaited.
     Answer(HeadReader),
     /// The final head has come.
-    Content {
-        body: BodyReader,
-        /// Whether it comes in chunks.
-        chunked: bool,
-    },
+    Content(BodyReader),
 }
 
 /// What was found when answers were looked for.
@@ -84,12 +90,111 @@ impl Pipe {
             buffers: InOut::default(),
             stage: Stage::Idle,
             course: None,
+            head: Vec::new(),
             unsent: 0,
-            patience: Duration::ZERO,
+            patience: None,
             before_target: None,
-            raw: Vec::new(),
             broken: None,
         }
+    }
+
+    /// Takes up an exchange.
+    pub(super) fn begin(&mut self, order: Order) {
+        self.course = Some(order.course);
+        self.head.clear();
+        self.unsent = order.length;
+        self.patience = order.patience;
+        self.before_target = order.before_target;
+        self.broken = None;
+        self.stage = Stage::Asking(order.answer);
+    }
+
+    /// The next bytes of the answer's body; none at its end.
+    pub(super) fn read(&mut self) -> Result<&[u8], Fault> {
+        let course = self.course()?;
+        let mut until = None;
+        let payload = loop {
+            let Stage::Content(body) = &mut self.stage else {
+                return Err(Fault::new(TransportErrorKind::Other, "no answer has come"));
+            };
+            let found = body.read(self.buffers.received());
+            match found.map_err(|error| fault(&error))? {
+                BodyRead::Data { consumed, span } => break self.buffers.use_up(consumed, span),
+                BodyRead::Complete { consumed } => break self.buffers.use_up(consumed, 0..0),
+                BodyRead::Incomplete { consumed } => self.buffers.use_up(consumed, 0..0),
+            };
+            match self.receive() {
+                Ok(0) => {
+                    course.check()?;
+                    self.on_end()?;
+                }
+                Ok(_) => {}
+                Err(error) if is_block(&error) => {
+                    let patience = course.patience();
+                    let until = *until.get_or_insert_with(|| deadline(Instant::now(), patience));
+                    if self.line.wait(&course, PollFlags::IN, until)?.is_none() {
+                        let detail = format!("too few bytes came, the last ones {patience:?} ago");
+                        return Err(Fault::new(TransportErrorKind::IdleTimeout, detail));
+                    }
+                }
+                Err(error) => {
+                    course.check()?;
+                    return Err(Fault::from_io(&error));
+                }
+            }
+        };
+        Ok(self.buffers.used(payload))
+    }
+
+    /// Lets go of an exchange that is over. `false` where the connection can't take another one.
+    pub(super) fn end(&mut self) -> bool {
+        let sent = self.course.take().map(|course| course.sent());
+        let Stage::Content(body) = &self.stage else {
+            return false;
+        };
+        if !body.may_reuse(self.buffers.received().len()) || sent != Some(Sent::All) {
+            return false;
+        }
+        // Reads what TLS has to say between two answers. What else comes is seen before the
+        // connection is used again.
+        !self.stream.is_tls() || self.receive().is_err_and(|error| is_block(&error))
+    }
+
+    pub(super) const fn is_tls(&self) -> bool {
+        self.stream.is_tls()
+    }
+
+    pub(super) fn buffers(&mut self) -> &mut dyn Buffers {
+        &mut self.buffers
+    }
+
+    /// Sends what ureq has written: a head, or nothing but the length of the slice of the body that
+    /// [the exchange](Course::take_slice) has beside it.
+    pub(super) fn transmit(&mut self, amount: usize) -> Result<(), ureq::Error> {
+        let output = self.buffers.take_output();
+        let sent = match &self.stage {
+            Stage::Asking(_) => self.send_head(&output[..amount]),
+            _ => self.send_body(amount),
+        };
+        self.buffers.put_back(output);
+        sent.map_err(|fault| self.fail(fault))
+    }
+
+    /// Waits until there is a head for ureq.
+    pub(super) fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
+        // The wait for permission to send a body is the only one that ureq limits.
+        let asks = !timeout.after.is_not_happening();
+        let limit = asks.then(|| self.patience.unwrap_or_default());
+        match self.await_head(limit) {
+            Ok(true) => Ok(true),
+            Ok(false) => Err(ureq::Error::Timeout(timeout.reason)),
+            Err(fault) => Err(self.fail(fault)),
+        }
+    }
+
+    /// ureq has done its part.
+    pub(super) fn give_back(&mut self) {
+        self.buffers.hide();
     }
 
     fn course(&self) -> Result<Arc<Course>, Fault> {
@@ -105,68 +210,88 @@ impl Pipe {
         ureq::Error::Io(io::Error::other("the exchange broke"))
     }
 
-    fn send(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        if matches!(self.stage, Stage::Idle | Stage::Content { .. }) {
-            self.begin();
+    /// Sends a head, or keeps it for the first bytes of its body where nothing is awaited between
+    /// them: a call less, and one packet in place of two.
+    fn send_head(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        match self.before_target.take() {
+            Some(before) => self.head.extend(in_absolute_form(bytes, &before)),
+            None => self.head.extend_from_slice(bytes),
         }
-        let course = self.course()?;
-        if course.is_deaf() {
+        if !bytes.ends_with(EMPTY_LINE) {
             return Ok(());
         }
-        if matches!(self.stage, Stage::Asking(_)) {
-            match self.before_target.take() {
-                Some(before) => self.write(&course, &in_absolute_form(bytes, &before))?,
-                None => self.write(&course, bytes)?,
-            }
-            if bytes.ends_with(EMPTY_LINE) {
-                self.on_head_sent();
-            }
-        } else {
-            self.look(&course);
-            self.write(&course, bytes)?;
-            if !course.is_deaf() {
-                self.unsent = self.unsent.saturating_sub(bytes.len() as u64);
-            }
-        }
-        if self.unsent == 0 && !course.is_deaf() && matches!(self.stage, Stage::Answer(_)) {
-            course.on_sent_in_full();
-        }
-        Ok(())
-    }
-
-    /// Takes up the exchange that is about to begin, if one is: an early answer ends the sending of
-    /// a request, but not that ureq hands over the rest of it.
-    fn begin(&mut self) {
-        if let Some(order) = self.line.take_order() {
-            self.course = Some(order.course);
-            self.unsent = order.length;
-            self.patience = order.patience.unwrap_or_default();
-            self.before_target = order.before_target;
-            self.stage = Stage::Asking(order.answer);
-        }
-    }
-
-    fn on_head_sent(&mut self) {
         self.stage = match std::mem::replace(&mut self.stage, Stage::Idle) {
             Stage::Asking(reader) => Stage::Answer(reader),
             other => other,
         };
+        if self.unsent == 0 || self.patience.is_some() {
+            let course = self.course()?;
+            self.write(&course, &[])?;
+            self.on_sent(&course);
+        }
+        Ok(())
     }
 
-    /// Sends all of `bytes`, unless the peer stops to take them or answers meanwhile.
-    fn write(&mut self, course: &Course, mut bytes: &[u8]) -> Result<(), Fault> {
+    fn send_body(&mut self, amount: usize) -> Result<(), Fault> {
+        let course = self.course()?;
+        let slice = course.take_slice();
+        if course.is_deaf() {
+            return Ok(());
+        }
+        if slice.len() != amount {
+            let detail = format!("a slice of {} bytes was told to have {amount}", slice.len());
+            return Err(Fault::new(TransportErrorKind::Other, detail));
+        }
+        if self.head.is_empty() {
+            self.look(&course);
+        }
+        self.write(&course, &slice)?;
+        if !course.is_deaf() {
+            self.unsent = self.unsent.saturating_sub(amount as u64);
+        }
+        self.on_sent(&course);
+        Ok(())
+    }
+
+    fn on_sent(&self, course: &Course) {
+        if self.unsent == 0 && !course.is_deaf() && matches!(self.stage, Stage::Answer(_)) {
+            course.on_sent_in_full();
+        }
+    }
+
+    /// Sends the head, if it waits, and all of `bytes`, unless the peer stops to take them or
+    /// answers meanwhile.
+    fn write(&mut self, course: &Course, bytes: &[u8]) -> Result<(), Fault> {
+        let head = std::mem::take(&mut self.head);
+        let written = self.write_both(course, &head, bytes);
+        self.head = head;
+        self.head.clear();
+        written
+    }
+
+    fn write_both(&mut self, course: &Course, head: &[u8], bytes: &[u8]) -> Result<(), Fault> {
+        let pieces = &mut [IoSlice::new(head), IoSlice::new(bytes)][..];
+        let mut pieces = if head.is_empty() {
+            &mut pieces[1..]
+        } else {
+            pieces
+        };
+        let mut left = head.len() + bytes.len();
         while !course.is_deaf() {
             let before = self.stream.written();
             let socket = self.line.socket();
-            let written = if bytes.is_empty() {
+            let written = if left == 0 {
                 self.stream.flush(socket).map(|()| 0)
             } else {
-                self.stream.write(socket, bytes)
+                self.stream.write(socket, pieces)
             };
             course.on_written(self.stream.written() - before);
             match written {
-                Ok(_) if bytes.is_empty() => return Ok(()),
-                Ok(written) => bytes = &bytes[written..],
+                Ok(_) if left == 0 => return Ok(()),
+                Ok(written) => {
+                    IoSlice::advance_slices(&mut pieces, written);
+                    left -= written;
+                }
                 Err(error) if is_block(&error) => self.wait_to_write(course)?,
                 Err(_) => {
                     course.check()?;
@@ -179,14 +304,10 @@ impl Pipe {
 
     fn wait_to_write(&mut self, course: &Course) -> Result<(), Fault> {
         let (until, late) = course.overdue();
-        let answers = matches!(self.stage, Stage::Answer(_));
-        let interest = if answers {
-            PollFlags::OUT | PollFlags::IN
-        } else {
-            PollFlags::OUT
-        };
-        let ready = self.line.wait(course, interest, until)?.ok_or(late)?;
-        if answers && ready.contains(PollFlags::IN) {
+        let ready = self
+            .line
+            .wait(course, PollFlags::OUT | PollFlags::IN, until)?;
+        if ready.ok_or(late)?.contains(PollFlags::IN) {
             self.look(course);
         }
         Ok(())
@@ -219,12 +340,12 @@ impl Pipe {
             if !matches!(found, Found::Nothing) {
                 return Ok(found);
             }
-            match self.receive_raw() {
+            match self.receive() {
                 Ok(0) => {
                     let Stage::Answer(reader) = &self.stage else {
                         return Ok(Found::Nothing);
                     };
-                    return Err(fault(&reader.eof(&self.raw)));
+                    return Err(fault(&reader.eof(self.buffers.received())));
                 }
                 Ok(_) => {}
                 Err(error) if is_block(&error) => return Ok(Found::Nothing),
@@ -237,23 +358,19 @@ impl Pipe {
         let Stage::Answer(reader) = &mut self.stage else {
             return Ok(Found::Answer);
         };
-        while !self.raw.is_empty() {
-            match reader.read(&self.raw).map_err(|error| fault(&error))? {
+        while !self.buffers.received().is_empty() {
+            let found = reader.read(self.buffers.received());
+            match found.map_err(|error| fault(&error))? {
                 HeadRead::Incomplete => break,
                 HeadRead::Interim { status, consumed } => {
-                    self.raw.drain(..consumed);
+                    self.buffers.use_up(consumed, 0..0);
                     if status == http::StatusCode::CONTINUE {
                         return Ok(Found::GoOn);
                     }
                 }
                 HeadRead::Final { consumed, body, .. } => {
-                    self.buffers.push(&self.raw[..consumed]);
-                    self.raw.drain(..consumed);
-                    self.stage = Stage::Content {
-                        chunked: !body.is_complete() && body.direct().is_none(),
-                        body,
-                    };
-                    self.show_content()?;
+                    self.buffers.show(consumed);
+                    self.stage = Stage::Content(body);
                     return Ok(Found::Answer);
                 }
             }
@@ -261,46 +378,12 @@ impl Pipe {
         Ok(Found::Nothing)
     }
 
-    /// Shows ureq what was received of the body.
-    fn show_content(&mut self) -> Result<(), Fault> {
-        let Stage::Content { body, chunked } = &mut self.stage else {
-            return Ok(());
-        };
-        let (raw, buffers) = (&self.raw, &mut self.buffers);
-        let was_complete = body.is_complete();
-        let mut seen = 0;
-        loop {
-            match body.read(&raw[seen..]).map_err(|error| fault(&error))? {
-                BodyRead::Data { consumed, span } => {
-                    let payload = &raw[seen..][span];
-                    if *chunked {
-                        buffers.push(format!("{:x}\r\n", payload.len()).as_bytes());
-                        buffers.push(payload);
-                        buffers.push(b"\r\n");
-                    } else {
-                        buffers.push(payload);
-                    }
-                    seen += consumed;
-                }
-                BodyRead::Incomplete { consumed } | BodyRead::Complete { consumed } => {
-                    seen += consumed;
-                    break;
-                }
-            }
-        }
-        if *chunked && body.is_complete() && !was_complete {
-            buffers.push(b"0\r\n\r\n");
-        }
-        self.raw.drain(..seen);
-        Ok(())
-    }
-
-    fn receive_raw(&mut self) -> io::Result<usize> {
-        let len = self.raw.len();
-        self.raw.resize(len + PIECE, 0);
-        let received = self.stream.read(self.line.socket(), &mut self.raw[len..]);
-        self.raw.truncate(len + *received.as_ref().unwrap_or(&0));
-        received
+    /// Receives what is there, behind what was received before.
+    fn receive(&mut self) -> io::Result<usize> {
+        let room = self.buffers.room();
+        let received = self.stream.read(self.line.socket(), room)?;
+        self.buffers.filled(received);
+        Ok(received)
     }
 
     /// Waits for the head of the answer; for `limit` at most where the request's body waits for
@@ -311,9 +394,20 @@ impl Pipe {
             course.check()?;
             return Err(fault);
         }
+        if matches!(self.stage, Stage::Content(_)) {
+            let text = "ureq could do nothing with a complete head";
+            return Err(Fault::new(TransportErrorKind::BadHttp, text));
+        }
         let permission = limit.map(|limit| deadline(Instant::now(), limit));
+        // Nothing can have come yet, but for what a TLS session has read ahead.
+        let mut is_early = !self.stream.is_tls() && self.buffers.received().is_empty();
         loop {
-            match self.gather() {
+            let found = if std::mem::take(&mut is_early) {
+                Ok(Found::Nothing)
+            } else {
+                self.gather()
+            };
+            match found {
                 Ok(Found::Answer) => return Ok(true),
                 Ok(Found::GoOn) if permission.is_some() => break,
                 Ok(Found::GoOn) => continue,
@@ -336,65 +430,10 @@ impl Pipe {
         Ok(false)
     }
 
-    /// Waits for more of the answer's body. Returns without any at its end.
-    fn await_content(&mut self) -> Result<(), Fault> {
-        let course = self.course()?;
-        let patience = course.patience();
-        let until = deadline(Instant::now(), patience);
-        let before = self.buffers.input().len();
-        loop {
-            match self.receive_content() {
-                Ok(0) => {
-                    course.check()?;
-                    return self.on_end();
-                }
-                Ok(_) if self.buffers.input().len() > before => return Ok(()),
-                // Framing alone.
-                Ok(_) => {}
-                Err(Trouble::Socket(error)) if is_block(&error) => {
-                    if self.line.wait(&course, PollFlags::IN, until)?.is_none() {
-                        let detail = format!("too few bytes came, the last ones {patience:?} ago");
-                        return Err(Fault::new(TransportErrorKind::IdleTimeout, detail));
-                    }
-                }
-                Err(trouble) => {
-                    course.check()?;
-                    return Err(trouble.into());
-                }
-            }
-        }
-    }
-
-    /// Receives some of the body, framing included. 0 where nothing more can come.
-    fn receive_content(&mut self) -> Result<usize, Trouble> {
-        let Stage::Content { body, chunked } = &mut self.stage else {
-            return Ok(0);
-        };
-        if body.is_complete() {
-            return Ok(0);
-        }
-        if *chunked {
-            let received = self.receive_raw().map_err(Trouble::Socket)?;
-            self.show_content()?;
-            return Ok(received);
-        }
-        let room = self.buffers.input_append_buf();
-        let limit = body
-            .direct()
-            .and_then(|direct| usize::try_from(direct).ok());
-        let limit = limit.map_or(room.len(), |limit| limit.min(room.len()));
-        let received = self.stream.read(self.line.socket(), &mut room[..limit]);
-        let received = received.map_err(Trouble::Socket)?;
-        body.advance(received as u64)
-            .map_err(|error| fault(&error))?;
-        self.buffers.input_appended(received);
-        Ok(received)
-    }
-
     /// The server sends nothing more.
     fn on_end(&mut self) -> Result<(), Fault> {
         match &mut self.stage {
-            Stage::Content { body, .. } => body.eof().map_err(|error| fault(&error)),
+            Stage::Content(body) => body.eof().map_err(|error| fault(&error)),
             _ => Ok(()),
         }
     }
@@ -413,77 +452,6 @@ fn in_absolute_form(head: &[u8], before: &str) -> Vec<u8> {
         .map_or(0, |at| at + 1);
     let (method, rest) = head.split_at(method);
     [method, before.as_bytes(), rest].concat()
-}
-
-enum Trouble {
-    Socket(io::Error),
-    Fault(Fault),
-}
-
-impl From<Fault> for Trouble {
-    fn from(fault: Fault) -> Self {
-        Self::Fault(fault)
-    }
-}
-
-impl From<Trouble> for Fault {
-    fn from(trouble: Trouble) -> Self {
-        match trouble {
-            Trouble::Socket(error) => Self::from_io(&error),
-            Trouble::Fault(fault) => fault,
-        }
-    }
-}
-
-impl Transport for Pipe {
-    fn buffers(&mut self) -> &mut dyn Buffers {
-        &mut self.buffers
-    }
-
-    fn transmit_output(&mut self, amount: usize, _: NextTimeout) -> Result<(), ureq::Error> {
-        let output = self.buffers.take_output();
-        let sent = self.send(&output[..amount]);
-        self.buffers.put_back(output);
-        sent.map_err(|fault| self.fail(fault))
-    }
-
-    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
-        // The wait for permission to send a body is the only one that ureq limits.
-        let limit = (!timeout.after.is_not_happening()).then_some(self.patience);
-        let come = match &self.stage {
-            Stage::Content { .. } => self.await_content().map(|()| true),
-            _ => self.await_head(limit),
-        };
-        match come {
-            Ok(true) => Ok(true),
-            Ok(false) => Err(ureq::Error::Timeout(timeout.reason)),
-            Err(fault) => Err(self.fail(fault)),
-        }
-    }
-
-    /// ureq asks this before it keeps a connection, and before it uses one that it kept.
-    fn is_open(&mut self) -> bool {
-        let sent = self.course.as_ref().map(|course| course.sent());
-        let Stage::Content { body, .. } = &self.stage else {
-            return false;
-        };
-        if !body.may_reuse(self.raw.len()) || sent != Some(Sent::All) {
-            return false;
-        }
-        // Reads what TLS has to say between two answers.
-        let received = self.stream.read(self.line.socket(), &mut [0]);
-        received.is_err_and(|error| is_block(&error))
-    }
-
-    fn is_tls(&self) -> bool {
-        self.stream.is_tls()
-    }
-}
-
-impl Drop for Pipe {
-    fn drop(&mut self) {
-        self.line.on_closed();
-    }
 }
 
 #[cfg(test)]

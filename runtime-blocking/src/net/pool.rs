@@ -40,10 +40,8 @@ impl Pool {
         connect(&self.network, route, course)
     }
 
-    /// Keeps a connection whose last exchange came to a clean end, if HTTP allows it.
+    /// Keeps a connection whose last exchange came to a clean end.
     pub(crate) fn keep(&self, wire: Wire) {
-        if wire.is_usable() {
-            self.idle.keep(wire.route().clone(), wire);
-        }
+        self.idle.keep(wire.route().clone(), wire);
     }
 }

@@ -70,15 +70,23 @@ impl Stream {
         }
     }
 
-    /// Takes some of `bytes`. They have left for good once [`flush`](Self::flush) says so.
-    pub(super) fn write(&mut self, socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+    /// Takes some of `pieces`, which follow each other and are not all empty. They have left for good
+    /// once [`flush`](Self::flush) says so.
+    pub(super) fn write(
+        &mut self,
+        socket: &TcpStream,
+        pieces: &[IoSlice<'_>],
+    ) -> io::Result<usize> {
         match self {
             Self::Plain { written } => {
-                let taken = again(|| (&*socket).write(bytes))?;
+                let taken = again(|| (&*socket).write_vectored(pieces))?;
+                if taken == 0 {
+                    return Err(io::ErrorKind::WriteZero.into());
+                }
                 *written += taken as u64;
                 Ok(taken)
             }
-            Self::Tls(tls) => tls.write(socket, bytes),
+            Self::Tls(tls) => tls.write(socket, pieces),
         }
     }
 
@@ -119,14 +127,14 @@ impl Tls {
         }
     }
 
-    fn write(&mut self, socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+    fn write(&mut self, socket: &TcpStream, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         self.push(socket)?;
-        let taken = self.session.write(&[IoSlice::new(bytes)])?;
+        let taken = self.session.write(pieces)?;
         match self.push(socket) {
             // The rest leaves before anything else is taken.
             Err(error) if is_block(&error) => Ok(taken),
             Err(error) => Err(error),
-            Ok(()) if taken == 0 && !bytes.is_empty() => Err(io::ErrorKind::WriteZero.into()),
+            Ok(()) if taken == 0 => Err(io::ErrorKind::WriteZero.into()),
             Ok(()) => Ok(taken),
         }
     }

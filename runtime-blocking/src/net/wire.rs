@@ -3,37 +3,49 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::header::EXPECT;
-use http::{HeaderValue, Request, Response, Uri, request};
+use http::{HeaderValue, Request, Uri, request, response};
 use sans3_core::error::TransportErrorKind;
 use sans3_core::http1::{HeadReader, MAX_HEAD};
 use sans3_runtime::net::{Fault, Route, chain};
 use ureq::config::{AutoHeaderValue, Config};
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::{ConnectionDetails, Connector, NextTimeout};
-use ureq::{Agent, Body, SendBody};
+use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
+use ureq::{Agent, SendBody};
 
 use super::Line;
-use super::line::Order;
-use super::pipe::Pipe;
+use super::pipe::{Order, Pipe};
 use super::stream::Stream;
 use crate::body::Payload;
 use crate::course::Course;
 
-/// An HTTP/1.1 connection: a ureq agent that has no other.
+/// An HTTP/1.1 connection, and a ureq agent that writes and reads heads on it.
 ///
-/// With an agent of its own, each connection's transport, bytes and end are known; which one takes
-/// a request is decided by our pool.
+/// The connection is lent to the agent for each request: which one takes a request, and whether it
+/// can take another one, is decided by us.
 pub(crate) struct Wire {
     agent: Agent,
+    slot: Arc<Slot>,
     line: Arc<Line>,
     route: Route,
 }
 
+/// The answer to a request, whose body is coming in.
+pub(crate) struct Answer {
+    wire: Wire,
+    pipe: Box<Pipe>,
+}
+
 impl Wire {
     pub(super) fn new(line: Arc<Line>, stream: Stream, route: Route) -> Self {
-        let pipe = Pipe::new(Arc::clone(&line), stream);
-        let agent = Agent::with_parts(config(), Only(Mutex::new(Some(pipe))), Nowhere);
-        Self { agent, line, route }
+        let slot = Arc::<Slot>::default();
+        slot.put(Box::new(Pipe::new(Arc::clone(&line), stream)));
+        let agent = Agent::with_parts(config(), Only(Arc::clone(&slot)), Nowhere);
+        Self {
+            agent,
+            slot,
+            line,
+            route,
+        }
     }
 
     /// What its requests have in common.
@@ -57,12 +69,12 @@ impl Wire {
     /// # Errors
     /// The exchange broke; where `body` failed, it knows why.
     pub(crate) fn send(
-        &self,
+        self,
         course: &Arc<Course>,
         head: request::Parts,
         patience: Option<Duration>,
         body: &mut Payload<'_>,
-    ) -> Result<Response<Body>, Fault> {
+    ) -> Result<(response::Parts, Answer), Fault> {
         let mut request = Request::from_parts(head, ());
         let before_target = self.route.is_absolute().then(|| {
             self.route.address(&mut request);
@@ -74,21 +86,45 @@ impl Wire {
                 .insert(EXPECT, HeaderValue::from_static("100-continue"));
         }
         let length = body.left();
-        self.line.set_order(Some(Order {
+        let mut pipe = self.slot.take()?;
+        pipe.begin(Order {
             course: Arc::clone(course),
             answer: HeadReader::for_request(&head),
             before_target,
             patience,
             length,
-        }));
+        });
+        self.slot.put(pipe);
         let answer = if length == 0 {
             self.agent.run(Request::from_parts(head, SendBody::none()))
         } else {
             let body = SendBody::from_reader(body);
             self.agent.run(Request::from_parts(head, body))
         };
-        self.line.set_order(None);
-        answer.map_err(|error| course.fault().cloned().unwrap_or_else(|| fault(&error)))
+        let answer =
+            answer.map_err(|error| course.fault().cloned().unwrap_or_else(|| fault(&error)))?;
+        // Its body, which is not read by it, is all that keeps the connection from coming back.
+        let (head, _) = answer.into_parts();
+        let pipe = self.slot.take()?;
+        Ok((head, Answer { wire: self, pipe }))
+    }
+}
+
+impl Answer {
+    /// The next bytes of the body; none at its end.
+    ///
+    /// # Errors
+    /// The exchange broke.
+    pub(crate) fn read(&mut self) -> Result<&[u8], Fault> {
+        self.pipe.read()
+    }
+
+    /// The connection, where HTTP allows that it takes another request.
+    pub(crate) fn into_wire(mut self) -> Option<Wire> {
+        self.pipe.end().then(|| {
+            self.wire.slot.put(self.pipe);
+            self.wire
+        })
     }
 }
 
@@ -103,9 +139,7 @@ fn config() -> Config {
         .accept(AutoHeaderValue::None)
         .accept_encoding(AutoHeaderValue::None)
         .max_response_header_size(MAX_HEAD)
-        .max_idle_connections(1)
-        .max_idle_connections_per_host(1)
-        .max_idle_age(Duration::from_secs(3600))
+        .max_idle_connections(0)
         // The longest that is asked for; the transport knows how long it is.
         .timeout_await_100(Some(Duration::from_secs(1)))
         .build()
@@ -129,24 +163,84 @@ fn fault(error: &ureq::Error) -> Fault {
     Fault::new(kind, chain(error))
 }
 
-/// Gives ureq the one connection that its agent has.
+/// Where a connection is while ureq does not have it.
+#[derive(Debug, Default)]
+struct Slot(Mutex<Option<Box<Pipe>>>);
+
+impl Slot {
+    fn put(&self, pipe: Box<Pipe>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(pipe);
+    }
+
+    fn take(&self) -> Result<Box<Pipe>, Fault> {
+        let pipe = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let missing = || Fault::new(TransportErrorKind::Other, "ureq holds on to the connection");
+        pipe.ok_or_else(missing)
+    }
+}
+
+/// Lends ureq the one connection that its agent has.
 #[derive(Debug)]
-struct Only(Mutex<Option<Pipe>>);
+struct Only(Arc<Slot>);
 
 impl Connector for Only {
-    type Out = Pipe;
+    type Out = Lent;
 
     fn connect(
         &self,
         _: &ConnectionDetails<'_>,
         _: Option<()>,
-    ) -> Result<Option<Pipe>, ureq::Error> {
-        let pipe = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let closed = std::io::Error::new(
-            std::io::ErrorKind::NotConnected,
-            "the connection was closed before the request was sent",
-        );
-        pipe.map(Some).ok_or(ureq::Error::Io(closed))
+    ) -> Result<Option<Lent>, ureq::Error> {
+        let lent = |pipe| Lent {
+            pipe: Some(pipe),
+            slot: Arc::clone(&self.0),
+        };
+        Ok(self.0.take().ok().map(lent))
+    }
+}
+
+/// A connection that ureq has, until it drops it.
+#[derive(Debug)]
+struct Lent {
+    pipe: Option<Box<Pipe>>,
+    slot: Arc<Slot>,
+}
+
+impl Lent {
+    fn pipe(&mut self) -> &mut Pipe {
+        self.pipe.as_mut().expect("here until the drop")
+    }
+}
+
+impl Transport for Lent {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        self.pipe().buffers()
+    }
+
+    fn transmit_output(&mut self, amount: usize, _: NextTimeout) -> Result<(), ureq::Error> {
+        self.pipe().transmit(amount)
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
+        self.pipe().await_input(timeout)
+    }
+
+    /// It is not ureq's to keep.
+    fn is_open(&mut self) -> bool {
+        false
+    }
+
+    fn is_tls(&self) -> bool {
+        self.pipe.as_ref().is_some_and(|pipe| pipe.is_tls())
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if let Some(mut pipe) = self.pipe.take() {
+            pipe.give_back();
+            self.slot.put(pipe);
+        }
     }
 }
 
