@@ -1,6 +1,6 @@
 //! How fast sessions go: by their caller's limits, and by what they learn.
 
-use core::num::{NonZeroU32, NonZeroU64};
+use core::num::{NonZeroU16, NonZeroU32, NonZeroU64};
 use core::time::Duration;
 
 use crate::common::*;
@@ -106,6 +106,28 @@ fn a_range_that_brings_nothing_is_asked_for_once_more() {
         let expected = Duration::from_millis(1_500)..Duration::from_millis(2_000);
         assert!(expected.contains(&time), "{order:?}: {time:?}");
     }
+}
+
+#[test]
+fn the_attempt_that_loses_a_race_gives_its_slot_back() {
+    let bytes = noise(1_000 * 4_096, 1);
+    let mut narrow = small();
+    narrow.concurrency = NonZeroU16::MIN.saturating_add(1).into();
+    let mut rig = Rig::new(narrow, honest(model_with(&bytes)));
+    rig.stuck = Some(5);
+    let wanted = Download {
+        part_size: NonZeroU64::new(4_096),
+        ..download(Order::Random)
+    };
+    let (result, sink) = rig.download(wanted, sink_for(Order::Random));
+    assert_eq!(result.unwrap().parts, 1_000);
+    assert!(sink.bytes == bytes);
+    // For 1.5 s there is one slot, then there are two, each for a range in 10 ms.
+    let (expected, time) = (Duration::from_millis(5_750), rig.elapsed());
+    assert!(
+        time > expected * 9 / 10 && time < expected * 11 / 10,
+        "{time:?}"
+    );
 }
 
 #[test]
