@@ -14,17 +14,23 @@ use sans3_core::operation::ListObjectsV2;
 use sans3_testkit::faults::{Fault, Rule};
 use sans3_testkit::model::Operation;
 
+/// The flag of a thread that is ending (`PF_EXITING` of Linux): the system lists it for a moment
+/// after it was joined.
+const ENDING: u64 = 0x4;
+
 /// How many threads of ours there are.
 fn ours() -> usize {
     let tasks = std::fs::read_dir("/proc/self/task").unwrap();
-    let names =
-        tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok());
-    names.filter(|name| name.starts_with("sans3-")).count()
+    let stats =
+        tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("stat")).ok());
+    stats.filter(|stat| is_ours_and_lives(stat)).count()
 }
 
-/// None is left: the system lists a thread for a moment after it has ended and was joined.
-fn none(when: &str) {
-    eventually_blocking(when, || ours() == 0);
+/// What proc_pid_stat(5) says of a thread: its number, its name, its state, five more, its flags.
+fn is_ours_and_lives(stat: &str) -> bool {
+    let (before, after) = stat.rsplit_once(") ").unwrap();
+    let flags: u64 = after.split(' ').nth(6).unwrap().parse().unwrap();
+    before.contains("(sans3-") && flags & ENDING == 0
 }
 
 #[test]
@@ -51,32 +57,32 @@ fn threads_are_there_while_transfers_are_under_way_and_not_otherwise() {
     other.wait().unwrap();
     assert!(ours() > 0, "another transfer is still wanted");
     writer.abort().unwrap();
-    none("after the last transfer");
+    assert_eq!(ours(), 0, "after the last transfer");
 
     client
         .upload_bytes(upload(), Bytes::from(content.clone()))
         .wait()
         .unwrap();
-    none("after another one");
+    assert_eq!(ours(), 0, "after another one");
 
     let mut stream = client.download_stream(download());
     stream.read_exact(&mut [0; 100]).unwrap();
     assert!(ours() > 0);
     stream.read_to_end(&mut Vec::new()).unwrap();
-    none("after a stream was read");
+    assert_eq!(ours(), 0, "after a stream was read");
 
     drop(client.download_stream(download()));
-    none("after a stream was dropped");
+    eventually_blocking("the threads of a dropped stream end", || ours() == 0);
 
     let mut writer = client.upload_writer(upload());
     writer.write_all(&content).unwrap();
     writer.finish().unwrap();
-    none("after a writer was finished");
+    assert_eq!(ours(), 0, "after a writer was finished");
 
     let pages = client.list(ListObjectsV2::new(common::bucket()));
-    assert!(pages.map(|page| none(&format!("after {page:?}"))).count() > 0);
+    assert!(pages.map(|page| assert_eq!(ours(), 0, "{page:?}")).count() > 0);
 
     drop(client.upload_bytes(upload(), Bytes::from(content)));
     client.shutdown();
-    none("after the client was shut down");
+    assert_eq!(ours(), 0, "after the client was shut down");
 }

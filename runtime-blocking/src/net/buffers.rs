@@ -46,21 +46,15 @@ impl InOut {
         self.end = self.end.saturating_add(amount).min(self.input.len());
     }
 
-    /// So many received bytes are used. `part` of them can be [looked at](Self::used) until there is
-    /// to be room for more; where that is, is returned.
-    pub(super) fn use_up(&mut self, amount: usize, part: Range<usize>) -> Range<usize> {
+    /// So many received bytes are used. Returns `part` of them.
+    pub(super) fn use_up(&mut self, amount: usize, part: Range<usize>) -> &[u8] {
         let used = self.start + part.start..self.start + part.end;
         self.start = self.start.saturating_add(amount).min(self.end);
         if self.start == self.end {
             self.start = 0;
             self.end = 0;
         }
-        used
-    }
-
-    /// Bytes that are used up.
-    pub(super) fn used(&self, place: Range<usize>) -> &[u8] {
-        &self.input[place]
+        &self.input[used]
     }
 
     /// The next so many bytes are a head that ureq is to see.
@@ -151,17 +145,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_used_up_can_be_looked_at_until_more_is_received() {
+    fn what_is_used_up_makes_room() {
         let mut buffers = InOut::default();
         receive(&mut buffers, b"5\r\nabcdef");
-        let place = buffers.use_up(8, 3..8);
-        assert_eq!(buffers.used(place), b"abcde");
+        assert_eq!(buffers.use_up(8, 3..8), b"abcde");
         assert_eq!(buffers.received(), b"f");
         assert_eq!(buffers.room().len(), INPUT - 1);
         receive(&mut buffers, b"gh");
         assert_eq!(buffers.received(), b"fgh");
-        let place = buffers.use_up(3, 1..3);
-        assert_eq!(buffers.used(place), b"gh");
+        assert_eq!(buffers.use_up(3, 1..3), b"gh");
         assert!(buffers.received().is_empty());
         assert_eq!(buffers.room().len(), INPUT);
     }

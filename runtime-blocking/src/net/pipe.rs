@@ -113,14 +113,14 @@ impl Pipe {
     pub(super) fn read(&mut self) -> Result<&[u8], Fault> {
         let course = self.course()?;
         let mut until = None;
-        let payload = loop {
+        let (consumed, span) = loop {
             let Stage::Content(body) = &mut self.stage else {
                 return Err(Fault::new(TransportErrorKind::Other, "no answer has come"));
             };
             let found = body.read(self.buffers.received());
             match found.map_err(|error| fault(&error))? {
-                BodyRead::Data { consumed, span } => break self.buffers.use_up(consumed, span),
-                BodyRead::Complete { consumed } => break self.buffers.use_up(consumed, 0..0),
+                BodyRead::Data { consumed, span } => break (consumed, span),
+                BodyRead::Complete { consumed } => break (consumed, 0..0),
                 BodyRead::Incomplete { consumed } => self.buffers.use_up(consumed, 0..0),
             };
             match self.receive() {
@@ -143,7 +143,7 @@ impl Pipe {
                 }
             }
         };
-        Ok(self.buffers.used(payload))
+        Ok(self.buffers.use_up(consumed, span))
     }
 
     /// Lets go of an exchange that is over. `false` where the connection can't take another one.
@@ -263,19 +263,9 @@ impl Pipe {
     /// answers meanwhile.
     fn write(&mut self, course: &Course, bytes: &[u8]) -> Result<(), Fault> {
         let head = std::mem::take(&mut self.head);
-        let written = self.write_both(course, &head, bytes);
-        self.head = head;
-        self.head.clear();
-        written
-    }
-
-    fn write_both(&mut self, course: &Course, head: &[u8], bytes: &[u8]) -> Result<(), Fault> {
-        let pieces = &mut [IoSlice::new(head), IoSlice::new(bytes)][..];
-        let mut pieces = if head.is_empty() {
-            &mut pieces[1..]
-        } else {
-            pieces
-        };
+        let mut pieces = &mut [IoSlice::new(&head), IoSlice::new(bytes)][..];
+        // Passes over a head that has left already.
+        IoSlice::advance_slices(&mut pieces, 0);
         let mut left = head.len() + bytes.len();
         while !course.is_deaf() {
             let before = self.stream.written();

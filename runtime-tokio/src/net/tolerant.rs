@@ -1,4 +1,5 @@
 use std::io::{self, IoSlice};
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -24,8 +25,8 @@ const HEAD_ALLOWANCE: u64 = 512 * 1024;
 pub(super) struct Tolerant<S> {
     stream: S,
     meter: Arc<Meter>,
-    /// Bytes that had been written when a flush was last counted.
-    flushed: u64,
+    /// Bytes were written since a flush was last counted.
+    unflushed: bool,
 }
 
 /// What has moved over a connection.
@@ -45,11 +46,10 @@ pub(crate) struct Meter {
 
 impl<S> Tolerant<S> {
     pub(super) fn new(stream: S, meter: Arc<Meter>) -> Self {
-        let flushed = meter.written();
         Self {
             stream,
             meter,
-            flushed,
+            unflushed: false,
         }
     }
 
@@ -68,6 +68,7 @@ impl<S> Tolerant<S> {
         match ready!(write(Pin::new(&mut self.stream), cx)) {
             Ok(written) => {
                 self.meter.on_written(written);
+                self.unflushed = true;
                 Poll::Ready(Ok(written))
             }
             Err(_) => {
@@ -190,9 +191,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Tolerant<S> {
         // Whoever writes flushes when nothing is left to write. Hyper does so whenever it is polled:
         // were each of these flushes told, whoever waits for an answer would be woken by having been
         // woken.
-        let written = this.meter.written();
-        if written != this.flushed {
-            this.flushed = written;
+        if mem::take(&mut this.unflushed) {
             this.meter.flushes.fetch_add(1, Ordering::Relaxed);
             this.meter.flushed.notify_one();
         }
@@ -237,7 +236,7 @@ mod tests {
                 self.reader = Some(cx.waker().clone());
                 return Poll::Pending;
             }
-            buf.put_slice(std::mem::take(&mut self.answer));
+            buf.put_slice(mem::take(&mut self.answer));
             Poll::Ready(Ok(()))
         }
     }
