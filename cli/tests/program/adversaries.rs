@@ -66,11 +66,7 @@ fn adversary_96_a_credential_process_is_not_run_and_not_shown() {
 
 #[test]
 fn adversary_98_an_upload_that_can_not_be_aborted_does_not_protect_the_others() {
-    let refused = Fault::Status {
-        status: 403,
-        code: "AccessDenied",
-        retry_after: None,
-    };
+    let refused = Fault::access_denied();
     let refused = Rule::every(Operation::AbortMultipartUpload, refused);
     let world = World::with_faults([refused.of_key("poisoned")]);
     for key in ["a", "poisoned", "z"] {

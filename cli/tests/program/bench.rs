@@ -25,11 +25,7 @@ fn bench<'a>(sizes: &'a str, more: &[&'a str]) -> Vec<&'a str> {
         .collect()
 }
 
-const REFUSED: Fault = Fault::Status {
-    status: 403,
-    code: "AccessDenied",
-    retry_after: None,
-};
+const REFUSED: Fault = Fault::access_denied();
 
 /// A server that forgets older versions, as most do.
 fn world(rules: impl IntoIterator<Item = Rule>) -> World {

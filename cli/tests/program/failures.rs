@@ -395,11 +395,7 @@ fn adversary_93_hostile_words_of_a_server_are_escaped() {
 
 #[test]
 fn changes_of_pace_are_told_of_a_copy_that_fails_too() {
-    let refused = Fault::Status {
-        status: 403,
-        code: "AccessDenied",
-        retry_after: None,
-    };
+    let refused = Fault::access_denied();
     let world = World::with_faults([
         Rule::nth(Operation::UploadPart, 2, Fault::slow_down()),
         Rule::nth(Operation::UploadPart, 3, Fault::slow_down()),

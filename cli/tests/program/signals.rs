@@ -165,11 +165,7 @@ fn a_file_size_limit_is_an_error_like_others() {
 
 #[test]
 fn an_upload_that_can_not_be_aborted_is_named() {
-    let refused = Fault::Status {
-        status: 403,
-        code: "AccessDenied",
-        retry_after: None,
-    };
+    let refused = Fault::access_denied();
     let world = World::with_faults([
         Rule::every(Operation::UploadPart, Fault::StallHead),
         Rule::every(Operation::AbortMultipartUpload, refused),

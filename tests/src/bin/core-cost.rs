@@ -79,8 +79,6 @@ fn main() -> ExitCode {
     judge("  99th percentile", at(990), 2.0, "us");
     println!("{:<58} {:>9.3} us", "  99.9th percentile", at(999));
 
-    // What the allocator keeps of such a run is not the plan's.
-    World::new(5 * TB, 64 << 20, false).run();
     let before = resident();
     let huge = World::new(50 * TB, 64 << 20, false).run();
     let grown = resident().saturating_sub(before);

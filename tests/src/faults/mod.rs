@@ -162,6 +162,15 @@ impl Fault {
         }
     }
 
+    /// 403 `AccessDenied`.
+    pub const fn access_denied() -> Self {
+        Self::Status {
+            status: 403,
+            code: "AccessDenied",
+            retry_after: None,
+        }
+    }
+
     /// A short name for lists: `503`, `reset`, `truncated`, `stalled`, `wrong range`, `wrong bytes`
     /// and so on.
     pub fn name(&self) -> String {
